@@ -1,0 +1,100 @@
+"""The circuit breaker of one account: when to leave a service in peace.
+
+Closed, everything passes. Open, nothing does until a moment. Half-open, one probe does; its
+success closes the breaker, its failure opens it again for longer. It opens by itself after
+several failures in a row, or is tripped for a period the service named (a ban, a 429).
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+from attrs import define, field
+
+from solvestream._core.backoff import Random, full_jitter
+
+
+class Breaking(StrEnum):
+    """The three states of a breaker."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+@define(eq=False)
+class Breaker:
+    """Counts failures in a row and says whether an exchange may start.
+
+    Every exchange carries the `epoch` it started in. What started before the breaker last
+    opened says nothing about the service now, so such replies neither close it nor count.
+
+    Attributes:
+        random: draws from [0, 1).
+        threshold: failures in a row that open it.
+        base, cap: seconds of the backoff while it keeps failing.
+    """
+
+    random: Random
+    threshold: int = 5
+    base: float = 1.0
+    cap: float = 5.0
+    epoch: int = 0
+    until: float = -math.inf
+    failing_since: float | None = None
+    _open: bool = False
+    _probing: bool = False
+    _failures: int = field(default=0)
+
+    def __repr__(self) -> str:
+        return f"<Breaker {'open' if self._open else 'closed'} until={self.until}>"
+
+    def state(self, now: float) -> Breaking:
+        """Return the state at a moment."""
+        if not self._open:
+            return Breaking.CLOSED
+        return Breaking.OPEN if now < self.until else Breaking.HALF_OPEN
+
+    def ready_at(self) -> float:
+        """Return when an exchange may start: the past, a moment, or infinity while a probe runs."""
+        if not self._open:
+            return -math.inf
+        return math.inf if self._probing else self.until
+
+    def start(self) -> int:
+        """Tell that an exchange starts; returns the epoch it carries."""
+        if self._open:
+            self._probing = True
+        return self.epoch
+
+    def succeeded(self, epoch: int) -> None:
+        """Tell that an exchange of that epoch got a proper reply."""
+        if epoch == self.epoch:
+            self._open = self._probing = False
+            self._failures = 0
+            self.failing_since = None
+
+    def failed(self, epoch: int, now: float) -> None:
+        """Tell that an exchange of that epoch got no proper reply."""
+        if epoch != self.epoch:
+            return
+        self._failures += 1
+        if self.failing_since is None:
+            self.failing_since = now
+        if self._probing or self._failures >= self.threshold:
+            tries = max(1, self._failures - self.threshold + 1)
+            self.trip(epoch, now, full_jitter(tries, self.random, base=self.base, cap=self.cap))
+
+    def trip(self, epoch: int, now: float, seconds: float) -> None:
+        """Open for at least that long; a longer opening under way stays."""
+        if epoch == self.epoch:
+            self._probing = False
+            self.epoch += 1
+        self._open = True
+        self.until = max(self.until, now + seconds)
+
+    def dropped(self, epoch: int) -> None:
+        """Tell that an exchange ended without saying anything, as by our own closing."""
+        if epoch == self.epoch:
+            self._probing = False

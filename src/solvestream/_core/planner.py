@@ -1,0 +1,503 @@
+"""One account's planner: which exchange to start next, and what its reply means for the jobs.
+
+It owns the number of exchanges on the wire, so nothing ever queues inside an HTTP pool, and
+it waits for nothing itself: `next_action(now)` answers what to do, or until when there is
+nothing to do.
+
+Order of business: looks before submits; among looks, first those whose answer is deleted
+soonest, then by when they fell due. Looks that fall due together share one request of up to
+`max_batch` ids. No job has two looks out at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from heapq import heappop, heappush
+
+from attrs import define, field
+
+from solvestream._core.backlog import Backlog, Route
+from solvestream._core.backoff import Random, full_jitter
+from solvestream._core.breaker import Breaker
+from solvestream._core.job import Abandoned, End, Ended, Expired, Job, NoReply, Traits, Unfit
+from solvestream._core.lifecycle import State, Step, advance
+from solvestream._core.pacing import first_look, next_look
+from solvestream._core.slots import SlotGate
+from solvestream._core.verdict import Verdict, judge
+from solvestream._core.wheel import Wheel
+from solvestream._outcomes import (
+    Accepted,
+    AccountDown,
+    Busy,
+    Failed,
+    LookOutcome,
+    Lost,
+    Mismatch,
+    Pending,
+    Solved,
+    SubmitOutcome,
+    Throttled,
+    Unknown,
+)
+from solvestream._wire import Broken, Sent, Trouble
+
+SLACK = 0.02
+"""Seconds a look may be late so that looks are taken out of the calendar in one piece."""
+BATCH_SLACK = 0.2
+"""The same where one request looks at many ids: what is due within it shares a request."""
+THROTTLE = 3.0
+"""Seconds to hold back when a service says "too fast" and not for how long."""
+BAN = 300.0
+"""Seconds to leave a service in peace when it bans and does not say for how long."""
+REFUSED_KEY = 30.0
+"""Seconds between looks while the service refuses the key that paid."""
+AGAIN_BASE, AGAIN_CAP = 0.5, 5.0
+"""Seconds of backoff before the next submit after one that did not get through."""
+
+
+@define(eq=False)
+class Submit:
+    """Do: submit this job. `epoch` and `started` go back with the outcome."""
+
+    job: Job
+    route: Route
+    epoch: int
+    started: float
+
+
+@define(eq=False)
+class Look:
+    """Do: look at these jobs in one request. `epoch` goes back with the outcomes."""
+
+    jobs: list[Job]
+    epoch: int
+
+
+@define(eq=False)
+class Wait:
+    """Nothing to do until a moment, unless something is told before."""
+
+    until: float
+
+
+class _Idle:
+    until = math.inf
+
+    def __repr__(self) -> str:
+        return "IDLE"
+
+
+IDLE = _Idle()
+"""Nothing to do until something is told."""
+
+Action = Submit | Look | Wait | _Idle
+
+
+@define(eq=False)
+class Counts:
+    """What happened at an account, in numbers that only grow (but `spent`, in USD)."""
+
+    submits: int = 0
+    accepted: int = 0
+    refused: int = 0
+    looks: int = 0
+    requests: int = 0
+    troubles: int = 0
+    throttled: int = 0
+    solved: int = 0
+    failed: int = 0
+    rejected: int = 0
+    lost: int = 0
+    unknown: int = 0
+    expired: int = 0
+    spent: float = 0.0
+
+    def ended(self, step: Step, end: End) -> None:
+        """Count the end of a job."""
+        name = _COUNTED.get(step)
+        if name is not None:
+            setattr(self, name, getattr(self, name) + 1)
+        if isinstance(end, Solved) and end.cost is not None:
+            self.spent += end.cost
+
+
+@define(eq=False)
+class Planner:
+    """Decides for one account.
+
+    Attributes:
+        name: of the account.
+        traits: what its service can do.
+        backlog: where it takes jobs from, shared with the other accounts.
+        random: draws from [0, 1).
+        exchanges: on the wire at once at most.
+        resubmit_unknown: send again what may have been paid; the user's own choice.
+        deadlines: the calendar of deadlines, shared; kept by the scheduler.
+        ended: where ended jobs go; shared, emptied by the engine.
+        down: why no more submits are sent; `None` while the account is good.
+        trouble: what last broke an exchange, for people.
+    """
+
+    name: str
+    traits: Traits
+    backlog: Backlog
+    random: Random
+    exchanges: int
+    deadlines: Wheel[Job]
+    ended: deque[Ended]
+    resubmit_unknown: bool = False
+    gate: SlotGate = field(init=False)
+    breaker: Breaker = field(init=False)
+    counts: Counts = field(factory=Counts)
+    down: AccountDown | None = None
+    on_wire: int = 0
+    jobs: dict[str, Job] = field(factory=dict[str, Job])
+    trouble: str = ""
+    _hold: float = -math.inf
+    _vain: int = 0
+    _looks: Wheel[Job] = field(init=False)
+    _due: list[tuple[float, float, int, Job]] = field(factory=list[tuple[float, float, int, Job]])
+
+    def __attrs_post_init__(self) -> None:
+        self.gate = SlotGate(self.random, known=self.traits.slots)
+        self.breaker = Breaker(self.random)
+        self._looks = Wheel(SLACK if self.traits.max_batch == 1 else BATCH_SLACK)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Planner {self.name} jobs={len(self.jobs)} on_wire={self.on_wire} "
+            f"limit={self.gate.limit} {self.breaker!r}>"
+        )
+
+    # What to do
+
+    def next_action(self, now: float, *, room: bool = True) -> Action:
+        """Return what to do now. `room`: the client may have one more task under way."""
+        if self.on_wire >= self.exchanges:
+            return IDLE
+        ready = self.breaker.ready_at()
+        if ready > now:
+            return _wait(ready)
+        self._surface(now)
+        if self._due:
+            return self._start(Look(self._take_due(), self.breaker.epoch))
+        open_at = self._submit_at() if room else math.inf
+        if open_at <= now and (taken := self.backlog.pop(self.name)) is not None:
+            job, route = taken
+            job.state = advance(job.state, Step.SUBMIT)
+            self.gate.start()
+            self.counts.submits += 1
+            return self._start(Submit(job, route, self.breaker.epoch, now))
+        return _wait(min(self._looks.next_due(), open_at))
+
+    def urgency(self, now: float) -> tuple[float, float] | None:
+        """Return how urgent its first due look is, or `None` when none may start now."""
+        self._surface(now)
+        if not self._due or self.on_wire >= self.exchanges or self.breaker.ready_at() > now:
+            return None
+        return self._due[0][:2]
+
+    def more(self, now: float) -> bool:
+        """Whether another exchange could start at once beside those on the wire."""
+        if self.on_wire >= self.exchanges or self.breaker.ready_at() > now:
+            return False
+        return bool(self._due) or self._submit_at() <= now
+
+    def _submit_at(self) -> float:
+        """Return when a submit may go; infinity while none is to go, or may."""
+        if self.down is not None or not self.backlog.has(self.name):
+            return math.inf
+        return max(self.gate.ready_at(), self._hold)
+
+    def _start(self, action: Submit | Look) -> Submit | Look:
+        self.breaker.start()
+        self.on_wire += 1
+        self.counts.requests += 1
+        return action
+
+    def _surface(self, now: float) -> None:
+        """Move what has fallen due from the calendar to the queue, most urgent first."""
+        if self._looks.next_due() <= now:
+            for job in self._looks.pop_due(now):
+                if job.state is State.WAITING and job.due <= now:
+                    heappush(self._due, (job.perish, job.due, job.seq, job))
+        while self._due and self._due[0][3].state is not State.WAITING:
+            heappop(self._due)
+
+    def _take_due(self) -> list[Job]:
+        jobs: list[Job] = []
+        while self._due and len(jobs) < self.traits.max_batch:
+            job = self._due[0][3]
+            if job.alone and jobs:
+                break
+            heappop(self._due)
+            if job.state is not State.WAITING:
+                continue
+            job.state = advance(job.state, Step.LOOK)
+            jobs.append(job)
+            if job.alone:
+                break
+        self.counts.looks += len(jobs)
+        return jobs
+
+    # What came of it
+
+    def submitted(self, action: Submit, reply: Broken | SubmitOutcome, now: float) -> None:
+        """Take what came of a submit."""
+        self.on_wire -= 1
+        self._tell_breaker(action.epoch, reply, now)
+        if isinstance(reply, Broken):
+            self._not_taken(action, judge(reply.sent), reply, now)
+            return
+        known = isinstance(reply, Accepted | Solved) and reply.task_id in self.jobs
+        verdict = judge(Sent.ALL, reply, known=known)
+        match verdict, reply:
+            case Verdict.ACCEPTED, Accepted() | Solved():
+                self._taken(action.job, reply, now)
+            case Verdict.REJECTED, Busy(code=code):
+                self.gate.refused(action.started, now)
+                self.counts.refused += 1
+                self._requeue(action, code, now)
+            case Verdict.REJECTED, Throttled(code=code) | AccountDown(code=code):
+                self.gate.dropped()
+                self._requeue(action, code, now)
+            case Verdict.REJECTED, Failed(blame=blame):
+                self.gate.dropped()
+                self._end(action.job, Step.FAIL if blame == "task" else Step.REJECT, reply)
+            case _:
+                self._not_taken(action, verdict, reply, now)
+
+    def looked(
+        self, action: Look, reply: Broken | Mismatch | Sequence[LookOutcome], now: float
+    ) -> None:
+        """Take what came of a look: an outcome for each of its jobs, in their order."""
+        self.on_wire -= 1
+        if isinstance(reply, Broken):
+            self._tell_breaker(action.epoch, reply, now)
+            for job in action.jobs:
+                self._look_again(job, now)
+        elif isinstance(reply, Mismatch):
+            self.breaker.succeeded(action.epoch)
+            for job in action.jobs:
+                job.alone = True
+                self._look_again(job, now, due=now)
+        else:
+            self._tell_breaker(action.epoch, _most_telling(reply), now)
+            for job, outcome in zip(action.jobs, reply, strict=True):
+                self._take_look(job, outcome, now)
+
+    def unsent(self, action: Submit, end: Unfit) -> None:
+        """Take back a submit whose task proved unfit here, before a byte left.
+
+        Another account may take it; the job ends when none is left.
+        """
+        self.on_wire -= 1
+        self.breaker.dropped(action.epoch)
+        self.gate.dropped()
+        if others := action.route - {self.name}:
+            action.job.state = advance(action.job.state, Step.REQUEUE)
+            self.backlog.push(action.job, others)
+            return
+        self._end(action.job, Step.REJECT, end)
+
+    def _taken(self, job: Job, outcome: Accepted | Solved, now: float) -> None:
+        self.gate.accepted(now)
+        self.counts.accepted += 1
+        self._vain = 0
+        job.attempts += 1
+        job.account = self.name
+        if isinstance(outcome, Solved):
+            job.accepted_at = now
+            job.task_id = outcome.task_id or ""
+            self.gate.ended()
+            self._end(job, Step.SOLVE, outcome)
+            return
+        job.verified = outcome.verified
+        job.state = advance(job.state, Step.ACCEPT)
+        self._keep(job, outcome.task_id, now)
+        if now >= job.deadline:
+            self._expire(job, now, DEADLINE_PASSED)
+        else:
+            self._look_at(job, first_look(job, self.traits))
+
+    def _not_taken(
+        self, action: Submit, verdict: Verdict, reply: Broken | SubmitOutcome, now: float
+    ) -> None:
+        """Take a submit that got no proper reply: again, or the end of the job."""
+        self.gate.dropped()
+        job = action.job
+        reason, code = _why(reply)
+        final = isinstance(reply, Broken) and reply.trouble in {Trouble.TLS, Trouble.CLOSED}
+        if verdict is not Verdict.NOT_SENT:
+            job.attempts += 1
+        again = not final and (
+            verdict is Verdict.NOT_SENT
+            or (verdict is Verdict.INCOMPLETE and job.attempts <= 1)
+            or (verdict is Verdict.UNKNOWN and self.resubmit_unknown)
+        )
+        if again:
+            self._vain += 1
+            wait = full_jitter(self._vain, self.random, base=AGAIN_BASE, cap=AGAIN_CAP)
+            self._hold = now + wait
+            self._requeue(action, code, now)
+        elif verdict is Verdict.UNKNOWN:
+            self._end(job, Step.DOUBT, Unknown(reason, code))
+        else:
+            self._end(job, Step.REJECT, NoReply(reason, incomplete=bool(job.attempts)))
+
+    def _take_look(self, job: Job, outcome: LookOutcome, now: float) -> None:
+        job.looks += 1
+        match outcome:
+            case Pending():
+                if job.looks >= self.traits.pace(job.kind).max_looks:
+                    self._expire(job, now, f"it was not ready after {job.looks} looks")
+                else:
+                    self._look_again(job, now)
+            case Solved():
+                self._end(job, Step.SOLVE, outcome)
+            case Failed():
+                self._end(job, Step.FAIL, outcome)
+            case Lost(code=code) if not job.verified:
+                self._end(job, Step.DOUBT, Unknown(CUT_SHORT, code))
+            case Lost():
+                self._end(job, Step.LOSE, outcome)
+            case _:
+                self._look_again(job, now)
+
+    # Jobs
+
+    def adopt(self, job: Job, task_id: str, accepted_at: float, now: float) -> None:
+        """Take in a job that was paid for before: by another process, or an earlier call."""
+        job.state = advance(job.state, Step.ADOPT)
+        job.account = self.name
+        self.gate.adopted()
+        self._keep(job, task_id, accepted_at)
+        self._look_at(job, max(now, first_look(job, self.traits)))
+
+    def hint(self, task_id: str, now: float) -> bool:
+        """Look at a job now, as something says that its answer is there."""
+        job = self.jobs.get(task_id)
+        if job is None or job.state is not State.WAITING:
+            return False
+        self._look_at(job, now)
+        return True
+
+    def expire(self, job: Job, now: float) -> None:
+        """Tell that a job's deadline has passed; one on the wire ends with its reply."""
+        if job.state is State.WAITING:
+            self._expire(job, now, DEADLINE_PASSED)
+
+    def close(self, reason: str | None) -> None:
+        """End every paid job without its answer, as the client closes."""
+        for job in list(self.jobs.values()):
+            self._end(job, Step.ABANDON, Abandoned(reason))
+
+    def _keep(self, job: Job, task_id: str, accepted_at: float) -> None:
+        job.task_id = task_id
+        job.accepted_at = accepted_at
+        if self.traits.retention is not None:
+            job.perish = accepted_at + self.traits.retention
+        if job.deadline == math.inf:
+            job.deadline = accepted_at + self.traits.pace(job.kind).deadline
+            self.deadlines.add(job.deadline, job)
+        self.jobs[task_id] = job
+
+    def _look_at(self, job: Job, due: float) -> None:
+        job.due = due
+        self._looks.add(due, job)
+
+    def _look_again(self, job: Job, now: float, due: float | None = None) -> None:
+        if now >= job.deadline:
+            self._expire(job, now, DEADLINE_PASSED)
+            return
+        job.state = advance(job.state, Step.AGAIN)
+        self._look_at(job, next_look(job, self.traits, now) if due is None else due)
+
+    def _requeue(self, action: Submit, code: str | None, now: float) -> None:
+        job = action.job
+        job.said = code or job.said
+        job.state = advance(job.state, Step.REQUEUE)
+        if now >= job.deadline:
+            self._end(job, Step.EXPIRE, Expired(DEADLINE_PASSED, resumable=False))
+        else:
+            self.backlog.push(job, action.route)
+
+    def _expire(self, job: Job, now: float, reason: str) -> None:
+        if now >= job.perish:
+            self._end(job, Step.LOSE, Lost("", DELETED))
+        else:
+            self._end(job, Step.EXPIRE, Expired(reason, resumable=True))
+
+    def _end(self, job: Job, step: Step, end: End) -> None:
+        before = job.state
+        job.state = advance(before, step)
+        if before in _AT_SERVICE:
+            del self.jobs[job.task_id]
+            self.gate.ended()
+        self.counts.ended(step, end)
+        self.ended.append(Ended(job, end, self.name))
+
+    def _tell_breaker(
+        self, epoch: int, reply: Broken | SubmitOutcome | LookOutcome, now: float
+    ) -> None:
+        breaker = self.breaker
+        match reply:
+            case Broken(trouble=Trouble.CLOSED):
+                breaker.dropped(epoch)
+            case Broken() | Unknown(retry_after=None):
+                self.counts.troubles += 1
+                self.trouble = _why(reply)[0]
+                breaker.failed(epoch, now)
+            case Unknown(retry_after=float() as seconds):
+                self.counts.troubles += 1
+                breaker.trip(epoch, now, seconds)
+            case Throttled(retry_after=seconds):
+                self.counts.throttled += 1
+                breaker.trip(epoch, now, THROTTLE if seconds is None else seconds)
+            case AccountDown(cause="ban", retry_after=seconds):
+                breaker.trip(epoch, now, BAN if seconds is None else seconds)
+            case AccountDown():
+                breaker.trip(epoch, now, 0 if self.down is None else REFUSED_KEY)
+                self.down = reply
+            case _:
+                breaker.succeeded(epoch)
+
+
+DEADLINE_PASSED = "its deadline passed"
+CUT_SHORT = "the submit's reply was cut short, and the service does not know the id in it"
+DELETED = "the service deleted it before an answer was seen"
+
+_AT_SERVICE = {State.WAITING, State.LOOKING}
+_COUNTED = {
+    Step.SOLVE: "solved",
+    Step.FAIL: "failed",
+    Step.REJECT: "rejected",
+    Step.LOSE: "lost",
+    Step.DOUBT: "unknown",
+    Step.EXPIRE: "expired",
+}
+
+
+def _wait(until: float) -> Wait | _Idle:
+    return IDLE if until == math.inf else Wait(until)
+
+
+def _why(reply: Broken | SubmitOutcome | LookOutcome) -> tuple[str, str | None]:
+    if isinstance(reply, Broken):
+        return reply.detail, None
+    if isinstance(reply, Unknown):
+        return reply.reason, reply.code
+    return "the service answered with the id of another task", None
+
+
+def _most_telling(outcomes: Sequence[LookOutcome]) -> LookOutcome:
+    """Return the one outcome of a reply that says most about the service itself."""
+    for outcome in outcomes:
+        if isinstance(outcome, AccountDown | Throttled):
+            return outcome
+    for outcome in outcomes:
+        if not isinstance(outcome, Unknown):
+            return outcome
+    return outcomes[0]

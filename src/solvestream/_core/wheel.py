@@ -1,0 +1,53 @@
+"""One calendar of moments for thousands of waiting things.
+
+Moments are rounded up to a multiple of `slack` and kept in one list per multiple; a heap
+holds the multiples only. A waiting thing costs one reference instead of a heap entry or a
+timer, adding is O(1), and what is due together comes out together, ready for one batch.
+Nothing is ever removed: whoever takes a thing out looks whether it still matters.
+"""
+
+from __future__ import annotations
+
+import math
+from heapq import heappop, heappush
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Wheel(Generic[T]):
+    """Things by the moment they are due; never early, late by at most `slack` seconds."""
+
+    __slots__ = ("_buckets", "_heap", "slack")
+
+    def __init__(self, slack: float) -> None:
+        self.slack = slack
+        self._buckets: dict[int, list[T]] = {}
+        self._heap: list[int] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets.values()))
+
+    def __repr__(self) -> str:
+        return f"<Wheel {len(self)} things, next at {self.next_due()}>"
+
+    def add(self, when: float, thing: T) -> None:
+        """Put a thing at a moment; one in the past is due at once."""
+        index = math.ceil(when / self.slack)
+        bucket = self._buckets.get(index)
+        if bucket is None:
+            self._buckets[index] = [thing]
+            heappush(self._heap, index)
+        else:
+            bucket.append(thing)
+
+    def next_due(self) -> float:
+        """Return the first moment anything is due; infinity when nothing waits."""
+        return self._heap[0] * self.slack if self._heap else math.inf
+
+    def pop_due(self, now: float) -> list[T]:
+        """Take out everything due, in order of its moment."""
+        due: list[T] = []
+        while self._heap and self._heap[0] * self.slack <= now:
+            due += self._buckets.pop(heappop(self._heap))
+        return due

@@ -1,0 +1,262 @@
+"""One connection: writes a framed request, reads its reply, and knows what left.
+
+What left is the evidence for verdicts on money (TRUST.md), so the rule is strict. The write
+buffer's high-water mark is zero: asyncio calls `pause_writing` when a byte stays behind and
+`resume_writing` when the last one has gone to the operating system. Between the two the request
+is `PART`; afterwards it is `ALL`. Aborting throws away what stayed behind, so `PART` stays true.
+Over TLS the same holds for the layer that encrypts: while it holds bytes, the request is `PART`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from attrs import define, field
+
+from solvestream._http.reply import ReplyReader
+from solvestream._wire import Broken, Sent, Trouble
+
+if TYPE_CHECKING:
+    from solvestream._wire import Request, Response
+
+PIECE: Final = 64 * 1024
+"""Bytes written at once; a larger request goes out piece by piece."""
+_KEEP_LONGEST: Final = 60.0
+"""Seconds a connection is kept idle at most, whatever the service offers."""
+_FRESH: Final = 1.0
+"""Seconds a connection may have been idle for a request that costs money (TRUST.md)."""
+
+
+@define(eq=False, repr=False)
+class Exchange:
+    """One request on its way: waiting for a connection, or on one.
+
+    Attributes:
+        data: the framed request. It holds the account's key and is never shown.
+        answer: resolved once, with what `Pool.send` returns.
+        deadline: when to give up as things stand, on the loop's clock.
+        end: when to give up in any case.
+    """
+
+    request: Request
+    data: bytes
+    answer: asyncio.Future[Response | Broken]
+    deadline: float
+    end: float
+    connection: Connection | None = None
+
+    def settle(self, result: Response | Broken) -> None:
+        """Answer, unless the caller has gone."""
+        self.connection = None
+        if not self.answer.done():
+            self.answer.set_result(result)
+
+    def abandon(self) -> None:
+        """The caller was cancelled: a connection in mid-exchange is of no more use."""
+        if self.connection is not None:
+            self.connection.drop()
+
+
+class Owner(Protocol):
+    """Where connections come home to."""
+
+    def released(self, connection: Connection) -> None:
+        """Take back a connection fit for another exchange."""
+        ...
+
+    def lost(self, connection: Connection) -> None:
+        """Forget a connection whose socket is closed."""
+        ...
+
+
+@define(eq=False, repr=False)
+class Connection(asyncio.Protocol):
+    """An open connection, with an exchange on it or idle.
+
+    Attributes:
+        deadline: when its exchange fails or its idleness ends, on the loop's clock.
+        fresh_until: until when an idle connection is good for a request that costs money.
+        closed: it is of no more use, though its socket may take a moment to close.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _owner: Owner
+    _peer: str
+    _idle_limit: float
+    deadline: float = float("inf")
+    fresh_until: float = 0.0
+    closed: bool = False
+    _used: bool = False
+    _unsent: bool = False
+    _rest: memoryview | None = None
+    _exchange: Exchange | None = None
+    _fresh_limit: float = _FRESH
+    _reader: ReplyReader = field(factory=ReplyReader)
+    _transport: asyncio.Transport = field(init=False)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "busy" if self._exchange is not None else "idle"
+        return f"<Connection to {self._peer}, {state}>"
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """The exchange under way."""
+        return self._exchange
+
+    def use(self, transport: asyncio.Transport) -> None:
+        """Talk over `transport`: plain at first, encrypted after the handshake."""
+        self._transport = transport
+        # The TLS transport pauses at "size >= high", the plain one at "size > high".
+        encrypted = transport.get_extra_info("ssl_object") is not None
+        transport.set_write_buffer_limits(high=1 if encrypted else 0)
+
+    def usable(self, *, fresh: bool) -> bool:
+        """Whether a request may go out on this connection.
+
+        For a `fresh` request the socket itself is asked: an end of the connection that the
+        event loop has not read yet would leave it unknown whether something was bought.
+        """
+        if self.closed or self._transport.is_closing():
+            return False
+        return not (fresh and self._used and self._readable())
+
+    def begin(self, exchange: Exchange, now: float) -> None:
+        """Write a request. The connection must be `usable`."""
+        self._exchange = exchange
+        exchange.connection = self
+        request = exchange.request
+        limits = request.limits
+        self.deadline = min(exchange.end, now + limits.read)
+        self._reader.start(limits.body, bare=request.method == "HEAD")
+        data = exchange.data
+        transport = self._transport
+        if len(data) > PIECE:
+            self._unsent = True
+            self._rest = memoryview(data)
+            self._write_rest()
+        else:
+            transport.write(data)
+            self._unsent = transport.get_write_buffer_size() > 0 or transport.is_closing()
+
+    def expire(self) -> None:
+        """End what the deadline was for: the exchange, or the idleness."""
+        if self._exchange is None:
+            self.drop()
+        else:
+            self.fail(Trouble.TIMEOUT, "no whole reply in time")
+
+    def fail(self, trouble: Trouble, detail: str) -> None:
+        """End the exchange under way, if any, and drop the connection."""
+        exchange = self._exchange
+        sent = self._sent()
+        self.drop()
+        if exchange is not None:
+            exchange.settle(Broken(trouble, sent, f"{self._peer}: {detail}"))
+
+    def drop(self) -> None:
+        """Close at once and throw away what was not written yet."""
+        self._exchange = None
+        self._rest = None
+        if not self.closed:
+            self.closed = True
+            self._transport.abort()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the plain transport. uvloop's is no subclass of asyncio's."""
+        self.use(cast("asyncio.Transport", transport))
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the reply. Bytes that nobody asked for end the connection."""
+        exchange = self._exchange
+        if exchange is None:
+            self.drop()
+            return
+        reader = self._reader
+        reader.feed(data)
+        if reader.complete:
+            self._finish(exchange)
+        elif reader.fault is not None:
+            self.fail(*reader.fault)
+        else:
+            self.deadline = min(exchange.end, self._loop.time() + exchange.request.limits.read)
+
+    def eof_received(self) -> None:
+        """Take the peer's orderly end. It may complete a reply that has no length."""
+        exchange = self._exchange
+        self._reader.end()
+        if exchange is not None and self._reader.complete:
+            self._finish(exchange, delimited=False)
+        else:
+            self.fail(Trouble.RESET, "closed the connection before a whole reply")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed, by whomever."""
+        self.closed = True
+        if self._exchange is not None:
+            reason = type(exc).__name__ if exc is not None else "closed"
+            self.fail(Trouble.RESET, f"the connection was lost ({reason})")
+        self._owner.lost(self)
+
+    def pause_writing(self) -> None:
+        """Some bytes of the request stayed behind."""
+        self._unsent = True
+
+    def resume_writing(self) -> None:
+        """All bytes written so far went out."""
+        self._unsent = False
+        if self._rest is not None:
+            self._write_rest()
+
+    def _write_rest(self) -> None:
+        """Write pieces until one stays behind or none is left."""
+        exchange = self._exchange
+        transport = self._transport
+        while self._rest is not None and exchange is not None:
+            piece, rest = self._rest[:PIECE], self._rest[PIECE:]
+            self._rest = rest if len(rest) else None
+            self.deadline = min(exchange.end, self._loop.time() + exchange.request.limits.read)
+            self._unsent = False
+            transport.write(piece)
+            self._unsent = transport.get_write_buffer_size() > 0 or transport.is_closing()
+            if self._unsent:
+                break
+
+    def _sent(self) -> Sent:
+        return Sent.PART if self._unsent or self._rest is not None else Sent.ALL
+
+    def _finish(self, exchange: Exchange, *, delimited: bool = True) -> None:
+        """Hand over the reply, after the connection has gone to whoever waits for it."""
+        reader = self._reader
+        sent = self._sent()
+        response = reader.response(sent, delimited=delimited)
+        self._exchange = None
+        if reader.reusable and sent is Sent.ALL and not self._transport.is_closing():
+            self._rest_until(self._loop.time())
+            self._owner.released(self)
+        else:
+            self.drop()
+        exchange.settle(response)
+
+    def _rest_until(self, now: float) -> None:
+        """Set how long the connection may be idle: a service's own limit goes first."""
+        if not self._used:
+            self._used = True
+            offered = self._reader.keep_alive
+            if offered is not None:
+                self._idle_limit = min(offered - 1.0, _KEEP_LONGEST)
+                self._fresh_limit = min(offered / 2, _FRESH)
+        self.deadline = now + self._idle_limit
+        self.fresh_until = now + self._fresh_limit
+
+    def _readable(self) -> bool:
+        """Ask the operating system whether bytes or the end of the connection wait to be read."""
+        descriptor: int = self._transport.get_extra_info("socket").fileno()
+        if hasattr(select, "poll"):
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            return bool(poll.poll(0))
+        return bool(select.select([descriptor], [], [], 0)[0])

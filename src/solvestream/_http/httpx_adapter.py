@@ -1,0 +1,374 @@
+"""The same transport over httpx: for trio, proxies, a client of the user's own, and mocks.
+
+An `httpx.AsyncClient` lends us its connections only, with its proxies, mounts and certificates.
+Requests go to the transport below the client: its hooks, headers, cookies, authentication and
+redirects stay out, and above all its INFO line, which holds the whole URL and so the key.
+What the layers below would log of our requests is dropped at their loggers.
+
+How much of a request left is read from the events of httpcore's `trace` extension. Exceptions
+do not tell: `ReadError` means both "never read" and "fully processed" (TRUST.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from contextvars import ContextVar
+from typing import Any, Final, Protocol, cast
+
+import anyio
+import httpx
+from attrs import define
+
+from solvestream._http.framing import UNSOUND, USER_AGENT, is_sound
+from solvestream._http.reply import MAX_HEAD, MAX_LINES
+from solvestream._wire import Broken, Request, Response, Sent, Trouble
+
+_CONNECTING: Final = ("connect_tcp.", "connect_unix_socket.", "start_tls.")
+_LOGGERS: Final = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "h2", "hpack"})
+
+_NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+_TROUBLES: Final = {
+    "ConnectTimeout": Trouble.TIMEOUT,
+    "PoolTimeout": Trouble.TIMEOUT,
+    "ReadTimeout": Trouble.TIMEOUT,
+    "WriteTimeout": Trouble.TIMEOUT,
+    "ConnectError": Trouble.CONNECT,
+    "ProxyError": Trouble.CONNECT,
+    "ReadError": Trouble.RESET,
+    "WriteError": Trouble.RESET,
+    "CloseError": Trouble.RESET,
+}
+"""By name, since httpx2 has classes of its own. What is not here was not HTTP."""
+
+_silent: ContextVar[bool] = ContextVar("solvestream_silent", default=False)
+
+
+class _Transport(Protocol):
+    """What `httpx.AsyncBaseTransport` and its like of httpx2 offer."""
+
+    async def handle_async_request(self, request: httpx.Request, /) -> httpx.Response: ...
+
+    async def aclose(self) -> None: ...
+
+
+class _Client(Protocol):
+    """What of a client is needed to reach the transport below it."""
+
+    @property
+    def is_closed(self) -> bool: ...
+
+    def _transport_for_url(self, url: httpx.URL, /) -> _Transport: ...
+
+    async def aclose(self) -> None: ...
+
+
+@define(eq=False)
+class _Evidence:
+    """What the trace of one exchange proves.
+
+    Nothing is ever taken back: a transport which tries several times has sent what it once sent.
+    """
+
+    scope: anyio.CancelScope
+    end: float
+    bodiless: bool
+    seen: bool = False
+    started: bool = False
+    whole: bool = False
+    _tunnel: bool = False
+
+    async def trace(self, name: str, info: dict[str, Any]) -> None:
+        """Take one event of httpcore: `<module>.<step>.<started|complete|failed>`."""
+        self.seen = True
+        step = name.partition(".")[2]
+        if step.startswith(_CONNECTING):
+            # A cancel at the end of connecting makes httpcore 1.0.9 lose a pool slot for good;
+            # connecting has time-outs of its own.
+            self.scope.deadline = float("inf")
+        elif step == "send_request_headers.started":
+            self._tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        if self._tunnel:
+            return  # the proxy's own exchange, with nothing of the request in it
+        if step == "send_request_headers.started":
+            self.started = True
+            self.scope.deadline = self.end
+        elif (
+            step == ("send_request_headers" if self.bodiless else "send_request_body") + ".complete"
+        ):
+            self.whole = True
+
+    def sent(self, *, never: bool) -> Sent:
+        """Say how much left; `never` if a connect failure is proof that nothing did."""
+        if self.started:
+            return Sent.ALL if self.whole else Sent.PART
+        return Sent.NOTHING if self.seen or never else Sent.UNKNOWN
+
+
+@define(eq=False, repr=False, init=False)
+class HttpxTransport:
+    """Sends requests through httpx, on asyncio or trio.
+
+    Args:
+        client: an `httpx.AsyncClient`, an `httpx.AsyncBaseTransport`, or the same of httpx2.
+            By default a transport of our own that reads nothing from the environment.
+        proxy: URL of an HTTP or SOCKS proxy for that transport of our own.
+        max_exchanges: at a time, 1 or more. Default 16: httpx's pool slows down with more.
+        owns: whether `aclose` closes `client`. By default only what we opened ourselves.
+
+    Raises `TypeError` if `client` is none of these, or comes with a `proxy`.
+    """
+
+    _client: _Client | None
+    _transport: _Transport | None
+    _owns: bool
+    _stock: bool
+    _gate: anyio.Semaphore
+    _scopes: set[anyio.CancelScope]
+    _closed: bool
+    _gone: anyio.Event | None
+
+    def __init__(
+        self,
+        client: object | None = None,
+        *,
+        proxy: str | None = None,
+        max_exchanges: int = 16,
+        owns: bool | None = None,
+    ) -> None:
+        self._owns = client is None if owns is None else owns
+        self._client = self._transport = None
+        if client is None:
+            self._transport = _stock_transport(proxy, max_exchanges)
+        elif proxy is not None:
+            raise TypeError("proxy= goes with a transport of our own, not with a client given")
+        elif callable(getattr(client, "_transport_for_url", None)):
+            self._client = cast("_Client", client)
+        elif callable(getattr(client, "handle_async_request", None)):
+            self._transport = cast("_Transport", client)
+        else:
+            raise TypeError("http= takes an httpx.AsyncClient or an httpx.AsyncBaseTransport")
+        self._gate = anyio.Semaphore(max_exchanges)
+        self._scopes = set()
+        self._closed = False
+        self._gone = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._scopes)} exchanges under way"
+        return f"<HttpxTransport {state}>"
+
+    async def send(self, request: Request) -> Response | Broken:
+        """Carry out one exchange. Whatever goes wrong is a `Broken`; only cancellation raises."""
+        if self._closed or (self._client is not None and self._client.is_closed):
+            return Broken(Trouble.CLOSED, Sent.NOTHING, "the transport is closed")
+        if not is_sound(request):
+            return Broken(Trouble.PROTOCOL, Sent.NOTHING, UNSOUND)
+        limits = request.limits
+        end = anyio.current_time() + limits.total
+        scope = anyio.CancelScope(deadline=end)
+        evidence = _Evidence(scope, end, bodiless=not request.body)
+        self._scopes.add(scope)
+        outcome: Response | Broken | None = None
+        queued = True
+        try:
+            with scope:
+                with anyio.move_on_after(min(limits.connect, limits.total)):
+                    await self._gate.acquire()
+                    queued = False
+                if not queued:
+                    try:
+                        outcome = await self._exchange(request, evidence)
+                    finally:
+                        self._gate.release()
+        finally:
+            self._scopes.discard(scope)
+            if self._gone is not None:
+                self._gone.set()
+        if outcome is not None:
+            return outcome
+        place = request.origin.authority
+        sent = Sent.NOTHING if queued else evidence.sent(never=False)
+        trouble, detail = self._why_cut()
+        return Broken(trouble, sent, f"{place}: {detail}")
+
+    async def aclose(self) -> None:
+        """End exchanges under way as `Broken(CLOSED)`, and close what we own. Idempotent."""
+        self._closed = True
+        for scope in tuple(self._scopes):
+            scope.cancel()
+        while self._scopes:
+            self._gone = anyio.Event()
+            await self._gone.wait()
+        target = self._client or self._transport
+        if self._owns and target is not None:
+            self._owns = False
+            await target.aclose()
+
+    def _why_cut(self) -> tuple[Trouble, str]:
+        if self._closed:
+            return Trouble.CLOSED, "the transport was closed"
+        return Trouble.TIMEOUT, "no whole reply in time"
+
+    async def _exchange(self, request: Request, evidence: _Evidence) -> Response | Broken:
+        _mute()
+        token = _silent.set(True)
+        try:
+            return await self._carry_out(request, evidence)
+        except Exception as exc:  # noqa: BLE001 - mocks and foreign transports raise anything
+            trouble, detail = _diagnose(exc)
+            never = self._is_stock(request) and type(exc).__name__ in _NEVER_SENT
+        except BaseException as exc:  # noqa: BLE001 - it is raised again, without its frames
+            # Cancelled. The frames below hold the URL in their variables: show none of them.
+            exc.__context__ = None
+            raise exc.with_traceback(None)  # noqa: B904 - it is the same exception
+        finally:
+            _silent.reset(token)
+        sent = evidence.sent(never=never)
+        return Broken(trouble, sent, f"{request.origin.authority}: {detail}")
+
+    async def _carry_out(self, request: Request, evidence: _Evidence) -> Response | Broken:
+        outgoing = _build(request, evidence)
+        reply = await self._below(outgoing.url).handle_async_request(outgoing)
+        stream = cast("httpx.AsyncByteStream", reply.stream)
+        try:
+            fault = _check_head(reply)
+            pieces: list[bytes] = []
+            size = 0
+            if fault is None:
+                async for piece in stream:
+                    size += len(piece)
+                    if size > request.limits.body:
+                        fault = f"the reply's body exceeded {request.limits.body} bytes"
+                        break
+                    pieces.append(piece)
+        finally:
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1.0):
+                await stream.aclose()
+        sent = evidence.sent(never=False)
+        if fault is not None:
+            return Broken(Trouble.TOO_LARGE, sent, f"{request.origin.authority}: {fault}")
+        return _read(reply, b"".join(pieces), Sent.PART if sent is Sent.PART else Sent.ALL)
+
+    def _below(self, url: httpx.URL) -> _Transport:
+        if self._client is not None:
+            # Private, but what respx and pytest-httpx hold on to as well; see the first lines.
+            return self._client._transport_for_url(url)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        assert self._transport is not None
+        return self._transport
+
+    def _is_stock(self, request: Request) -> bool:
+        """Whether the exceptions are httpx's own, and mean what httpx says they mean."""
+        return type(self._below(httpx.URL(str(request.origin)))) is httpx.AsyncHTTPTransport
+
+
+def _stock_transport(proxy: str | None, connections: int) -> _Transport:
+    """Return a transport that keeps connections for 1 s only, as requests that cost money ask."""
+    limits = httpx.Limits(
+        max_connections=connections,
+        max_keepalive_connections=connections,
+        keepalive_expiry=1.0,
+    )
+    return httpx.AsyncHTTPTransport(proxy=proxy, limits=limits, trust_env=False)
+
+
+def _build(request: Request, evidence: _Evidence) -> httpx.Request:
+    headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+    if request.fresh:
+        headers["Cache-Control"] = "no-store"
+    if request.content_type is not None:
+        headers["Content-Type"] = request.content_type
+    limits = request.limits
+    connect = min(limits.connect, limits.total)
+    return httpx.Request(
+        request.method,
+        f"{request.origin}{request.target}",
+        headers=headers,
+        content=request.body or None,
+        extensions={
+            "timeout": {
+                "connect": connect,
+                "pool": connect,
+                "read": limits.read,
+                "write": limits.read,
+            },
+            "trace": evidence.trace,
+        },
+    )
+
+
+def _check_head(reply: httpx.Response) -> str | None:
+    """Say what is too large about a reply's head."""
+    lines = reply.headers.raw
+    if len(lines) > MAX_LINES:
+        return f"the reply had more than {MAX_LINES} header lines"
+    if sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD:
+        return f"the reply's head exceeded {MAX_HEAD} bytes"
+    return None
+
+
+def _read(reply: httpx.Response, body: bytes, sent: Sent) -> Response:
+    headers = tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1"))
+        for name, value in reply.headers.raw
+    )
+    version = reply.extensions.get("http_version", b"")
+    delimited = (
+        not version.startswith(b"HTTP/1")  # HTTP/2 and mocks
+        or reply.status_code in {204, 304}
+        or any(
+            name == "content-length" or (name == "transfer-encoding" and "chunked" in value.lower())
+            for name, value in headers
+        )
+    )
+    return Response(reply.status_code, headers, body, delimited, sent)
+
+
+def _diagnose(exc: Exception) -> tuple[Trouble, str]:
+    """Name the trouble. The exception's own text may quote the URL, so it is not passed on."""
+    name = type(exc).__name__
+    trouble = _TROUBLES.get(name, Trouble.PROTOCOL)
+    if trouble is Trouble.CONNECT and (reason := _tls_reason(exc)) is not None:
+        return Trouble.TLS, reason
+    if name == "RemoteProtocolError":
+        text = str(exc)
+        if "disconnected" in text or "closed connection" in text:
+            trouble = Trouble.RESET
+        elif "too long" in text:
+            trouble = Trouble.TOO_LARGE
+    return trouble, f"httpx gave up ({name})"
+
+
+def _tls_reason(exc: BaseException) -> str | None:
+    """Find the TLS error below a failed connect."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            return f"TLS failed ({cause.reason or type(cause).__name__})"
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+class _Silence(logging.Filter):
+    """Drops records written while one of our exchanges runs: they may hold the key."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep what is written for anybody else."""
+        del record
+        return not _silent.get()
+
+
+_silence: Final = _Silence()
+_heard: set[str] = set()
+
+
+def _mute() -> None:
+    """Put the filter on all loggers of the layers below, those made since the last time too."""
+    known = logging.root.manager.loggerDict
+    if len(known) == len(_heard):
+        return
+    for name in known.keys() - _heard:
+        if name.partition(".")[0] in _LOGGERS:
+            logging.getLogger(name).addFilter(_silence)
+    _heard.update(known)

@@ -1,0 +1,184 @@
+"""The connections to one origin, and the exchanges that wait for one. All steps are O(1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from solvestream._wire import Broken, Sent, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from solvestream._http.connection import Connection, Exchange
+    from solvestream._http.dial import Dialer
+    from solvestream._wire import Origin
+
+MAX_DIALS: Final = 4
+"""Connections to one origin being opened at a time."""
+
+
+@define(eq=False, repr=False)
+class Route:
+    """Gives each exchange a connection: an idle one, the next that is released, or a new one.
+
+    Idle connections are taken last in, first out, so that the surplus ages and closes.
+    Exchanges wait first in, first out. A waiting exchange begins in the very moment a
+    connection comes free; its task is not woken before the reply is there.
+    """
+
+    origin: Origin
+    head: bytes
+    _loop: asyncio.AbstractEventLoop
+    _dialer: Dialer
+    _limit: int
+    _watch: Callable[[float], None]
+    idle: list[Connection] = field(factory=list["Connection"])
+    connections: set[Connection] = field(factory=set["Connection"])
+    waiting: deque[Exchange] = field(factory=deque["Exchange"])
+    dials: set[asyncio.Task[None]] = field(factory=set["asyncio.Task[None]"])
+    connects: int = 0
+    _closed: bool = False
+    _gone: asyncio.Event = field(factory=asyncio.Event)
+
+    def submit(self, exchange: Exchange, now: float) -> None:
+        """Begin an exchange now or later."""
+        connection = self._take(now, fresh=exchange.request.fresh)
+        if connection is not None:
+            connection.begin(exchange, now)
+            self._watch(connection.deadline)
+        else:
+            self.waiting.append(exchange)
+            self._watch(exchange.deadline)
+            self._grow()
+
+    def released(self, connection: Connection) -> None:
+        """Give a connection that is free again to the first who waits, or keep it idle."""
+        waiting = self.waiting
+        while waiting:
+            exchange = waiting[0]
+            if exchange.answer.done():
+                waiting.popleft()
+            elif connection.usable(fresh=exchange.request.fresh):
+                waiting.popleft()
+                connection.begin(exchange, self._loop.time())
+                self._watch(connection.deadline)
+                return
+            else:
+                connection.drop()
+                return
+        self.idle.append(connection)
+        self._watch(connection.deadline)
+
+    def lost(self, connection: Connection) -> None:
+        """Forget a closed connection; there may be room for a new one now."""
+        self.connections.discard(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
+        if self._closed:
+            self._gone.set()
+        else:
+            self._grow()
+
+    def expire(self, now: float) -> None:
+        """End whatever is past its deadline."""
+        for connection in [one for one in self.connections if one.deadline <= now]:
+            connection.expire()
+        live = [one for one in self.waiting if not one.answer.done()]
+        self.waiting = deque(one for one in live if one.deadline > now)
+        for exchange in live:
+            if exchange.deadline <= now:
+                self._refuse(exchange, Trouble.TIMEOUT, "no connection in time")
+
+    def deadlines(self) -> Iterator[float]:
+        """Yield the time of everything that must be ended some time."""
+        for connection in self.connections:
+            if not connection.closed:
+                yield connection.deadline
+        for exchange in self.waiting:
+            yield exchange.deadline
+
+    def postpone(self, seconds: float) -> None:
+        """Move the deadlines of all exchanges: the process itself was not running so long."""
+        for connection in self.connections:
+            if connection.exchange is not None:
+                connection.exchange.end += seconds
+                connection.deadline += seconds
+        for exchange in self.waiting:
+            exchange.deadline += seconds
+            exchange.end += seconds
+
+    def close(self) -> None:
+        """End everything. The sockets close within the loop's next rounds."""
+        self._closed = True
+        for exchange in self.waiting:
+            self._refuse(exchange, Trouble.CLOSED, "the transport was closed")
+        self.waiting.clear()
+        for dial in self.dials:
+            dial.cancel()
+        for connection in tuple(self.connections):
+            connection.fail(Trouble.CLOSED, "the transport was closed")
+
+    async def wait_closed(self) -> None:
+        """Wait until `close` has come to its end: no task and no socket is left."""
+        await asyncio.gather(*self.dials, return_exceptions=True)
+        while self.connections:
+            self._gone.clear()
+            await self._gone.wait()
+
+    def _take(self, now: float, *, fresh: bool) -> Connection | None:
+        idle = self.idle
+        while idle:
+            if fresh and idle[-1].fresh_until < now:
+                break
+            connection = idle.pop()
+            if connection.deadline > now and connection.usable(fresh=fresh):
+                return connection
+            connection.drop()
+        return None
+
+    def _grow(self) -> None:
+        """Open as many connections as there are exchanges to wait for them, within the bounds."""
+        waiting = self.waiting
+        while waiting and waiting[0].answer.done():
+            waiting.popleft()
+        while len(self.dials) < min(MAX_DIALS, len(waiting)) and not self._closed:
+            if len(self.connections) + len(self.dials) >= self._limit:
+                if self.idle:  # too old for the lane that waits
+                    self.idle.pop(0).drop()
+                break
+            dial = self._loop.create_task(self._dial(waiting[0].request.limits.connect))
+            self.dials.add(dial)
+
+    async def _dial(self, seconds: float) -> None:
+        """Open one connection for whoever is first in line when it is there."""
+        dial = asyncio.current_task()
+        assert dial is not None
+        try:
+            async with asyncio.timeout(seconds):
+                outcome = await self._dialer.open(self)
+        except TimeoutError:
+            outcome = None  # whoever waits has a deadline of its own
+        finally:
+            self.dials.discard(dial)
+        if isinstance(outcome, Broken):
+            self._disappoint(outcome)
+        elif outcome is not None:
+            self.connects += 1
+            self.connections.add(outcome)
+            self.released(outcome)
+        self._grow()
+
+    def _disappoint(self, broken: Broken) -> None:
+        """Give a failed connect to the first in line; the others get an attempt of their own."""
+        while self.waiting:
+            exchange = self.waiting.popleft()
+            if not exchange.answer.done():
+                exchange.settle(broken)
+                return
+
+    def _refuse(self, exchange: Exchange, trouble: Trouble, detail: str) -> None:
+        exchange.settle(Broken(trouble, Sent.NOTHING, f"{self.origin.authority}: {detail}"))

@@ -1,0 +1,479 @@
+"""`Client`: the facade, and the only place that joins accounts, core, engine and transport."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterable, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import anyio
+import anyio.lowlevel
+from attrs import asdict
+
+from solvestream._core.job import Ended, Job, Unfit
+from solvestream._core.scheduler import Scheduler
+from solvestream._endings import result_of, ticket_of
+from solvestream._engine import Engine, Sink
+from solvestream._http import open_transport
+from solvestream._waiting import Buyer, Keeper, Shared, Waiter
+from solvestream.errors import (
+    ClientClosed,
+    DeadlineExceeded,
+    InvalidTask,
+    SolvestreamError,
+    TransportError,
+    UsageError,
+    WrongLoop,
+    shorten,
+)
+from solvestream.providers._protocol import Call, Provider
+from solvestream.results import (
+    AccountStatistics,
+    Balance,
+    Result,
+    Statistics,
+    Threads,
+    Ticket,
+)
+from solvestream.solutions import Solution
+from solvestream.stream import Outbox, ResultStream, Stale
+from solvestream.tasks import Task
+
+S = TypeVar("S", bound=Solution)
+T = TypeVar("T")
+
+KEPT = 10_000
+"""Results kept at most for tickets nobody has waited on yet."""
+
+
+class Client:
+    """Keeps tasks in flight at one or more accounts and streams their results.
+
+    Use it as `async with Client(CaptchaAI("KEY")) as client`, or call `start()` and
+    `aclose()`. It belongs to the event loop it was started in. Nothing happens in the
+    constructor.
+
+    Args:
+        accounts: one or more; each task goes to whichever supports it and has room.
+        max_in_flight: submits on the wire and tasks at services at most; default: no bound but
+            the accounts' slots.
+        connections: to all services together at most, 1 or more; default 64.
+        http: an `httpx.AsyncClient` or `httpx.AsyncBaseTransport` of your own to send through,
+            as for a proxy; default: a connection pool of ours on asyncio, httpx on trio.
+        resubmit_unknown: submit again where a submit may or may not have been paid, at the risk
+            of paying twice; default: never, such a task ends as `SubmitUnknown`.
+
+    Raises `UsageError` for no account, two of one name, or a bound below 1.
+    """
+
+    def __init__(
+        self,
+        *accounts: Provider,
+        max_in_flight: int | None = None,
+        connections: int = 64,
+        http: object = None,
+        resubmit_unknown: bool = False,
+    ) -> None:
+        _check_accounts(accounts)
+        _at_least_one("max_in_flight", max_in_flight)
+        _at_least_one("connections", connections)
+        self._accounts = {account.name: account for account in accounts}
+        self._connections = connections
+        self._http = http
+        self._scheduler = Scheduler(
+            random=random.Random().random,  # noqa: S311 - jitter, no secret
+            exchanges=connections,
+            max_in_flight=math.inf if max_in_flight is None else max_in_flight,
+            resubmit_unknown=resubmit_unknown,
+        )
+        self._scheduler.open({name: one.capabilities for name, one in self._accounts.items()})
+        self._engine: Engine | None = None
+        self._token: object = None
+        self._seq = itertools.count()
+        self._prefix = secrets.token_hex(4)
+        self._keys: dict[str, Shared] = {}
+        self._kept: OrderedDict[tuple[str, str], Result[Solution]] = OrderedDict()
+        self._dropped = 0
+
+    def __repr__(self) -> str:
+        state = "new" if self._engine is None else "closed" if self._engine.closing else "open"
+        return f"<Client {state} {', '.join(self._accounts)} {self._scheduler.in_flight} in flight>"
+
+    # Life
+
+    async def start(self) -> Self:
+        """Open the client in the running loop; `async with` does it for you.
+
+        Raises `UsageError` when it was opened before: a client lives once.
+        """
+        if self._engine is not None:
+            raise UsageError("client: it was opened before; build a new Client")
+        self._token = anyio.lowlevel.current_token()
+        self._engine = Engine(
+            accounts=self._accounts,
+            transport=open_transport(self._http, connections=self._connections),
+            scheduler=self._scheduler,
+            limit=self._connections,
+        )
+        await self._engine.start()
+        return self
+
+    async def aclose(self) -> tuple[Ticket, ...]:
+        """Close within about a second; returns tickets of all that was paid and not answered.
+
+        Submits on the wire are waited for, as their replies hold paid ids. Whoever waits for
+        a task gets `ClientClosed`, with the ticket on the result. Idempotent.
+        """
+        if self._engine is not None:
+            await self._engine.aclose()
+        return self.tickets()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # Tasks
+
+    async def solve(self, task: Task[S]) -> Result[S]:
+        """Have one task solved, and return its result.
+
+        Cancelling the call drops the task if it was not sent; if it was paid, it goes on, and
+        its result is kept for `wait` (see `tickets`).
+
+        Raises what went wrong: any `SolvestreamError`.
+        """
+        waiter = Waiter()
+        return cast("Result[S]", await self._outcome(self.admit(task, waiter), waiter))
+
+    def stream(
+        self,
+        tasks: Iterable[Task[S]] | AsyncIterable[Task[S]],
+        *,
+        in_flight: int = 1_000,
+        ordered: bool = False,
+        stale: Stale = "keep",
+    ) -> ResultStream[S]:
+        """Have many tasks solved, and stream their results; tasks may be endless.
+
+        Args:
+            tasks: any iterable or async iterable; read only as far as there is room.
+            in_flight: tasks taken and not yet read as results at most, 1 or more. A slow
+                reader so stops new submits, while paid tasks are still looked up.
+            ordered: results in the order of the tasks; default: as they come.
+            stale: what to do with an answer that is no longer good when it is read: `keep` it
+                with `expired=True` (default), `drop` it, or `resubmit` the task, which costs again.
+
+        Raises `UsageError` for a bad option; a bad task is a result with its `InvalidTask`.
+        """
+        self._check_open()
+        _at_least_one("in_flight", in_flight)
+        if isinstance(tasks, str | bytes) or not isinstance(tasks, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
+            raise UsageError("tasks: expected an iterable or async iterable of tasks")
+        if stale not in {"keep", "drop", "resubmit"}:
+            raise UsageError(f"stale: expected keep, drop or resubmit, got {stale!r}")
+        outbox = Outbox(self, tasks, in_flight, ordered=ordered, stale=stale)
+        return ResultStream[S](outbox)
+
+    async def submit(self, task: Task[Any]) -> Ticket:
+        """Have a task accepted, and return its ticket; `wait` on it here or elsewhere.
+
+        The client goes on looking for the answer and keeps it for `wait`. A task answered at
+        once by a service that gives no id has a ticket that is good in this client only.
+
+        Raises what went wrong: any `SolvestreamError`.
+        """
+        buyer = Buyer(client=self)
+        job = self.admit(task, buyer)
+        try:
+            await buyer.there.wait()
+        except BaseException:
+            self.release(job)
+            raise
+        ticket = ticket_of(job, self._check_open().wall)
+        if ticket is None or (buyer.result is not None and not buyer.result.ok):
+            assert buyer.result is not None
+            raise buyer.result.error or SolvestreamError("the submit ended without an id")
+        return ticket
+
+    async def wait(self, ticket: Ticket, *, deadline: float | None = None) -> Result[Solution]:
+        """Wait for the answer to a ticket, of this client or of another process.
+
+        Args:
+            ticket: from `submit`, a result, `tickets` or `aclose`.
+            deadline: seconds to wait at most, greater than 0; default: the account's own.
+
+        Raises what went wrong: any `SolvestreamError`; `UsageError` when no account of this
+        client has the ticket's account name.
+        """
+        engine = self._check_open()
+        if ticket.account not in self._accounts:
+            names = ", ".join(self._accounts)
+            raise UsageError(f"ticket: its account is {ticket.account!r}, this client has {names}")
+        kept = self._kept.pop((ticket.account, ticket.task_id), None)
+        if kept is not None and not isinstance(kept.error, DeadlineExceeded):
+            if kept.error is not None:
+                raise kept.error
+            return kept
+        waiter = Waiter()
+        planner = self._scheduler.planners[ticket.account]
+        job = planner.jobs.get(ticket.task_id)
+        if job is None:
+            job = self._adopt(engine, ticket, waiter, deadline)
+        elif isinstance(job.sink, Keeper):
+            job.sink = waiter
+        elif isinstance(job.sink, Shared) and not job.sink.waiting:
+            job.sink.waiting[job] = waiter
+        else:
+            raise UsageError("ticket: somebody is waiting for this task already")
+        return await self._outcome(job, waiter)
+
+    def tickets(self) -> tuple[Ticket, ...]:
+        """Return tickets of all that was paid and not handed over, in flight or kept."""
+        found: dict[tuple[str, str], Ticket] = {}
+        if self._engine is not None:
+            left = list(self._engine.left)
+            if not self._engine.closing:
+                wall = self._engine.wall
+                left += [
+                    ticket
+                    for planner in self._scheduler.planners.values()
+                    for job in planner.jobs.values()
+                    if (ticket := ticket_of(job, wall)) is not None
+                ]
+            left += [kept.ticket for kept in self._kept.values() if kept.ticket is not None]
+            found = {(ticket.account, ticket.task_id): ticket for ticket in left}
+        return tuple(found.values())
+
+    # Accounts
+
+    async def report(self, result: Result[Any] | Ticket, *, correct: bool) -> None:
+        """Tell the service whether an answer was right. Sent once, never repeated.
+
+        Raises `UsageError` where there is no ticket or the service takes no reports,
+        `TransportError` (with `verdict`) when it is not known to have arrived, and what the
+        service says.
+        """
+        ticket = result if isinstance(result, Ticket) else result.ticket
+        if ticket is None or ticket.account not in self._accounts:
+            raise UsageError("report: the result has no ticket of an account of this client")
+        account = self._accounts[ticket.account]
+        if not account.capabilities.reports:
+            raise UsageError(f"report: {account.name} takes no reports")
+        await self._call(account.name, account.report(ticket.task_id, correct=correct), tries=1)
+
+    async def balance(self) -> dict[str, Balance]:
+        """Ask every account what is left. An account out of funds is used again if it has some.
+
+        Raises `AccountError`, `ProtocolError` or `TransportError` of the first that fails.
+        """
+        balances: dict[str, Balance] = {}
+        for name, account in self._accounts.items():
+            balances[name] = await self._call(name, account.balance(), tries=2)
+            planner = self._scheduler.planners[name]
+            if planner.down is not None and balances[name].amount > 0:
+                planner.down = None
+                self._check_open().kick()
+        return balances
+
+    async def threads(self) -> dict[str, Threads]:
+        """Ask the accounts that can tell how many tasks they may have under way.
+
+        Raises `AccountError`, `ProtocolError` or `TransportError` of the first that fails.
+        """
+        return {
+            name: await self._call(name, account.threads(), tries=2)
+            for name, account in self._accounts.items()
+            if account.capabilities.threads
+        }
+
+    def statistics(self) -> Statistics:
+        """Return a frozen snapshot of what is under way and what has happened."""
+        scheduler = self._scheduler
+        now = self._engine.now() if self._engine and not self._engine.closing else -math.inf
+        accounts = {
+            name: AccountStatistics(
+                in_flight=planner.gate.under_way,
+                limit=planner.gate.limit,
+                gate="closed" if planner.gate.closed else "open",
+                breaker=planner.breaker.state(now).value,
+                down=None if planner.down is None else planner.down.code,
+                **asdict(planner.counts),
+            )
+            for name, planner in scheduler.planners.items()
+        }
+        return Statistics(
+            queued=len(scheduler.backlog),
+            in_flight=scheduler.in_flight,
+            kept=len(self._kept),
+            dropped=self._dropped,
+            accounts=accounts,
+        )
+
+    # What streams and sinks need of their client
+
+    def admit(self, task: object, sink: Sink) -> Job:
+        """Take a task; a bad one is answered at once through the sink."""
+        engine = self._check_open()
+        now = engine.now()
+        seq = next(self._seq)
+        job = Job(key=f"{self._prefix}-{seq}", kind="", seq=seq, born=now, sink=sink)
+        if isinstance(sink, Outbox):
+            sink.under_way.add(job)
+        try:
+            self._fill(job, task, now)
+        except InvalidTask as error:
+            error.job_key = job.key
+            ended = Ended(job, Unfit(error.with_traceback(None)), None)
+            sink.deliver(job, result_of(ended, now=now, wall=engine.wall, ttl=None))
+            return job
+        if job.task.job_key is None or not self._joined(job):
+            self._scheduler.add(job, now)
+            engine.kick()
+        return job
+
+    def release(self, job: Job) -> None:
+        """Drop a job nobody waits for: not sent if it was not, kept if it was paid."""
+        sink = job.sink
+        if isinstance(sink, Shared):
+            sink.leave(job)
+        elif not self.withdraw(job):
+            job.sink = Keeper(self)
+
+    def withdraw(self, job: Job) -> bool:
+        """Drop a job that was not sent; `False` when it was."""
+        return self._scheduler.withdraw(job)
+
+    def keep(self, result: Result[Solution]) -> None:
+        """Keep a result nobody waits for, for its ticket."""
+        if result.ticket is None:
+            return
+        self._kept[result.ticket.account, result.ticket.task_id] = result
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+            self._dropped += 1
+
+    def forget(self, key: str) -> None:
+        """Let go of a `job_key` that has ended."""
+        self._keys.pop(key, None)
+
+    def feed(self, outbox: Outbox) -> None:
+        """Start the task that feeds a stream."""
+        self._check_open().spawn(outbox.feed)
+
+    def wall_now(self) -> float:
+        """Return seconds since the epoch, by a clock that never jumps."""
+        assert self._engine is not None
+        return self._engine.now() + self._engine.wall
+
+    # Inside
+
+    def _fill(self, job: Job, task: object, now: float) -> None:
+        if not isinstance(task, Task):
+            fix = "give one of solvestream's tasks, as ImageToText(...)"
+            raise InvalidTask(field="task", value=type(task).__name__, fix=fix)
+        job.task = task
+        job.task.check()
+        if not self._scheduler.route(task.kind):
+            fix = f"none of the accounts ({', '.join(self._accounts)}) takes it; add one that does"
+            raise InvalidTask(field="task", value=task.kind, fix=fix)
+        job.kind = task.kind
+        job.priority = task.priority
+        job.key = task.job_key or job.key
+        if task.deadline is not None:
+            job.deadline = now + task.deadline
+
+    def _joined(self, job: Job) -> bool:
+        """Share a job among all of its key; `False` when it is the first, and to be bought."""
+        shared = self._keys.get(job.key)
+        first = shared is None
+        if shared is None:
+            shared = self._keys[job.key] = Shared(self, job)
+        shared.join(job)
+        return not first
+
+    def _adopt(self, engine: Engine, ticket: Ticket, waiter: Waiter, deadline: float | None) -> Job:
+        now = engine.now()
+        pace = self._accounts[ticket.account].capabilities.pace(ticket.kind)
+        job = Job(
+            key=ticket.job_key,
+            kind=ticket.kind,
+            seq=next(self._seq),
+            born=now,
+            deadline=now + (pace.deadline if deadline is None else deadline),
+            sink=waiter,
+        )
+        age = max(0.0, self.wall_now() - ticket.submitted_at)
+        self._scheduler.adopt(job, ticket.account, ticket.task_id, now - age, now)
+        engine.kick()
+        return job
+
+    async def _outcome(self, job: Job, waiter: Waiter) -> Result[Solution]:
+        try:
+            await waiter.there.wait()
+        except BaseException:
+            if waiter.result is None:
+                self.release(job)
+            else:
+                self.keep(waiter.result)
+            raise
+        result = waiter.result
+        assert result is not None
+        if result.error is not None:
+            raise result.error
+        return result
+
+    async def _call(self, name: str, call: Call[T], *, tries: int) -> T:
+        engine = self._check_open()
+        for left in reversed(range(tries)):
+            try:
+                return await engine.call(call)
+            except SolvestreamError as error:
+                error.account = name
+                if not left or not isinstance(error, TransportError):
+                    raise
+        raise AssertionError  # the last try returned or raised
+
+    def _check_open(self) -> Engine:
+        engine = self._engine
+        if engine is None:
+            raise ClientClosed("the client is not open; use `async with Client(...)` or `start()`")
+        try:
+            here = anyio.lowlevel.current_token()
+        except RuntimeError:
+            here = None
+        if here != self._token:
+            raise WrongLoop(
+                "the client was opened in another event loop or thread; open one client per loop"
+            )
+        if engine.closing:
+            raise ClientClosed(engine.failure or "the client is closed; build a new one")
+        return engine
+
+
+def _check_accounts(accounts: tuple[Provider, ...]) -> None:
+    if not accounts:
+        raise UsageError("client: give at least one account, as CaptchaAI(key)")
+    for account in accounts:
+        if not isinstance(account, Provider):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
+            raise UsageError(f"client: {shorten(account)} is no account")
+    names = [account.name for account in accounts]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"client: two accounts are named {name!r}; give one another name=")
+
+
+def _at_least_one(name: str, value: object) -> None:
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise UsageError(f"{name}: expected a whole number of 1 or more, got {shorten(value)}")

@@ -1,0 +1,1 @@
+"""Protocol modules: a task in, a request out; a reply in, outcomes out. Nothing here waits."""

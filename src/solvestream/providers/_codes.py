@@ -1,0 +1,128 @@
+"""Error codes: a table of code to `Code`, and what each class means where it comes up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import frozen
+
+from solvestream._outcomes import (
+    AccountDown,
+    Busy,
+    Failed,
+    LookOutcome,
+    Lost,
+    Pending,
+    SubmitOutcome,
+    Throttled,
+    Unknown,
+)
+from solvestream.errors import (
+    AccountError,
+    Charged,
+    ProtocolError,
+    SolvestreamError,
+    TaskLost,
+)
+from solvestream.providers._reply import Refusal
+
+CodeClass = Literal[
+    "pending",
+    "busy",
+    "throttled",
+    "key",
+    "funds",
+    "ban",
+    "failed",
+    "again",
+    "input",
+    "lost",
+    "trouble",
+]
+"""What a code means.
+
+`failed`: the task, for good. `again`: the task, but a fresh submit may do better. `input`:
+the task cannot be worked on. `lost`: unknown id. `trouble`: the service's own trouble.
+"""
+
+
+@frozen
+class Code:
+    """Class of an error code, the seconds to wait, and whether a task it ends is charged."""
+
+    kind: CodeClass
+    wait: float | None = None
+    charged: Charged = "maybe"
+
+
+Codes = Mapping[str, Code]
+"""One service's table."""
+
+_UNLISTED = Code("failed")
+_SHAPE = re.compile(r"(ERROR_[A-Z0-9_]{1,80})(?:[^A-Za-z0-9_](.*))?", re.DOTALL).fullmatch
+
+
+def find_code(text: object, codes: Codes, message: object = None) -> Refusal | None:
+    """Return the refusal a text stands for: a code of the table, or any `ERROR_...`."""
+    if not isinstance(text, str):
+        return None
+    words = message if isinstance(message, str) else ""
+    if text in codes:
+        return Refusal(text, words)
+    shape = _SHAPE(text)
+    return Refusal(shape[1], words or (shape[2] or "").strip()) if shape else None
+
+
+def submit_outcome(refusal: Refusal, codes: Codes, wait: float | None) -> SubmitOutcome:
+    """Return what a refused submit comes to. `wait` is what `Retry-After` says."""
+    code = codes.get(refusal.code, _UNLISTED)
+    if code.kind == "busy":
+        return Busy(refusal.code, code.wait if wait is None else wait)
+    if code.kind in {"pending", "lost"}:
+        return Unknown(f"a submit answered by {refusal.code}", refusal.code)
+    return _outcome(refusal, code, wait, "no")
+
+
+def look_outcome(refusal: Refusal, codes: Codes, wait: float | None) -> LookOutcome:
+    """Return what an unsuccessful look comes to. `wait` is what `Retry-After` says."""
+    code = codes.get(refusal.code, _UNLISTED)
+    if code.kind == "pending":
+        return Pending()
+    if code.kind == "lost":
+        return Lost(refusal.code, refusal.message)
+    return _outcome(refusal, code, wait, code.charged)
+
+
+def as_error(outcome: object, account: str) -> SolvestreamError:
+    """Return the error for a balance, report or threads call that a refusal answered."""
+    if isinstance(outcome, AccountDown):
+        text = f"{account}: {outcome.code} {outcome.message}".rstrip()
+        wait = outcome.retry_after
+        return AccountError(text, retry_after=wait, code=outcome.code, account=account)
+    if isinstance(outcome, Lost):
+        return TaskLost(
+            f"{account}: {outcome.code} {outcome.message}".rstrip(),
+            code=outcome.code,
+            account=account,
+        )
+    code = getattr(outcome, "code", None)
+    said = getattr(outcome, "reason", "") or getattr(outcome, "message", "") or code or "no reply"
+    return ProtocolError(f"{account}: {said}", code=code, account=account)
+
+
+def _outcome(
+    refusal: Refusal, code: Code, wait: float | None, charged: Charged
+) -> Throttled | AccountDown | Failed | Unknown:
+    name, message, kind = refusal.code, refusal.message, code.kind
+    if kind in {"busy", "throttled"}:
+        return Throttled(name, code.wait if wait is None else wait)
+    if kind == "key" or kind == "funds" or kind == "ban":  # noqa: PLR1714 - narrows the type
+        return AccountDown(name, kind, code.wait, message)
+    if kind == "trouble":
+        return Unknown(
+            f"the service is in trouble: {name}", name, code.wait if wait is None else wait
+        )
+    blame: Literal["task", "input"] = "input" if kind == "input" else "task"
+    return Failed(name, blame, again=kind == "again", charged=charged, message=message)

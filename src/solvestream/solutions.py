@@ -1,0 +1,73 @@
+"""The answers, one frozen value for each shape a service gives."""
+
+from __future__ import annotations
+
+from attrs import frozen
+from typing_extensions import TypeVar
+
+
+@frozen
+class Text:
+    """Text read from an image, exactly as the service sent it.
+
+    Attributes:
+        text: may be empty, be `0`, or hold spaces and any script.
+        confidence: 0 to 1 where the service tells.
+    """
+
+    text: str
+    confidence: float | None = None
+
+
+@frozen
+class Texts:
+    """Several texts for several images of one task (CapSolver's `number` module)."""
+
+    answers: tuple[str, ...]
+
+
+@frozen
+class Token:
+    """A token, good for a while (`Result.expires_at`).
+
+    Attributes:
+        token: opaque.
+        user_agent: the one the service used, where the token is bound to it.
+    """
+
+    token: str
+    user_agent: str | None = None
+
+
+@frozen
+class GeeTestV3Solution:
+    """The three values of GeeTest v3."""
+
+    challenge: str
+    validate: str
+    seccode: str
+
+
+@frozen
+class GeeTestV4Solution:
+    """The five values of GeeTest v4."""
+
+    captcha_id: str
+    lot_number: str
+    pass_token: str
+    gen_time: str
+    captcha_output: str
+
+
+@frozen
+class Clearance:
+    """A `cf_clearance` cookie's value and the user agent it is bound to."""
+
+    cf_clearance: str
+    user_agent: str | None = None
+
+
+Solution = Text | Texts | Token | GeeTestV3Solution | GeeTestV4Solution | Clearance
+"""Any answer."""
+
+S_co = TypeVar("S_co", bound=Solution, covariant=True, default=Solution)

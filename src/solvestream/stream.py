@@ -1,0 +1,259 @@
+"""`ResultStream`: tasks in from any iterable, results out through an async iterator.
+
+The client owns the running tasks; the stream only feeds and hands over. So a `break`, a
+cancelled reader or garbage collection harms nothing: tasks not yet submitted are dropped,
+what was paid goes on, and its result is kept for `Client.wait(ticket)`.
+
+Results are handed over from a deque and an event. Nothing is taken out before the reader
+runs again, so a cancelled reader loses nothing (an anyio memory stream would: TRUST.md).
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Generic, Literal, Protocol, cast
+
+import anyio
+import anyio.lowlevel
+from attrs import define, evolve, field
+
+from solvestream._core.job import Job
+from solvestream.results import Result
+from solvestream.solutions import S_co, Solution
+
+Stale = Literal["keep", "drop", "resubmit"]
+
+SOURCE_BURST = 64
+"""Tasks taken from a plain iterable before other tasks of the loop may run."""
+
+
+class Host(Protocol):
+    """What a stream needs of its client."""
+
+    def admit(self, task: object, sink: Outbox) -> Job:
+        """Take a task; a bad one is answered at once through the sink."""
+        ...
+
+    def release(self, job: Job) -> None:
+        """Drop a job nobody waits for: not sent if it was not, kept if it was paid."""
+        ...
+
+    def keep(self, result: Result[Solution]) -> None:
+        """Keep a result nobody waits for."""
+        ...
+
+    def wall_now(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+    def feed(self, outbox: Outbox) -> None:
+        """Start the task that feeds a stream."""
+        ...
+
+
+@define(eq=False)
+class Outbox:
+    """Between the engine and one reader: what is under way, and what is ready to be read.
+
+    Attributes:
+        window: tasks taken from the source and not yet read at most.
+    """
+
+    host: Host
+    source: Iterable[Any] | AsyncIterable[Any]
+    window: int
+    ordered: bool
+    stale: Stale
+    failure: Exception | None = None
+    exhausted: bool = False
+    detached: bool = False
+    under_way: set[Job] = field(factory=set[Job])
+    ready: deque[tuple[Job, Result[Solution]]] = field(
+        factory=deque[tuple[Job, "Result[Solution]"]]
+    )
+    _order: deque[Job] = field(factory=deque[Job])
+    _early: dict[Job, Result[Solution]] = field(factory=dict[Job, "Result[Solution]"])
+    _there: anyio.Event = field(factory=anyio.Event)
+    _room: anyio.Event = field(factory=anyio.Event)
+    _scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    _thread: int = field(factory=threading.get_ident)
+
+    # The engine's side
+
+    def accepted(self, job: Job) -> None:
+        """Nothing to do: a stream waits for results."""
+
+    def deliver(self, job: Job, result: Result[Solution]) -> None:
+        """Take a result; once detached, it is kept for its ticket."""
+        self.under_way.discard(job)
+        if self.detached:
+            self.host.keep(result)
+        elif self.ordered:
+            self._early[job] = result
+            while self._order and self._order[0] in self._early:
+                first = self._order.popleft()
+                self.ready.append((first, self._early.pop(first)))
+        else:
+            self.ready.append((job, result))
+        self._there.set()
+
+    # The source's side
+
+    async def feed(self) -> None:
+        """Take tasks from the source while there is room, until it ends or nobody reads."""
+        try:
+            with self._scope:
+                if isinstance(self.source, AsyncIterable):
+                    await self._feed_async(aiter(self.source))
+                else:
+                    await self._feed_sync(iter(self.source))
+        except Exception as error:  # noqa: BLE001 - handed to the reader after the results
+            self.failure = error
+        finally:
+            self.exhausted = True
+            self._there.set()
+
+    async def _feed_async(self, source: AsyncIterator[object]) -> None:
+        while not self.detached:
+            await self._wait_room()
+            try:
+                task = await anext(source)
+            except StopAsyncIteration:
+                return
+            self._admit(task)
+
+    async def _feed_sync(self, source: Iterator[object]) -> None:
+        while not self.detached:
+            await self._wait_room()
+            for _ in range(min(SOURCE_BURST, self.window - self.unread)):
+                try:
+                    task = next(source)
+                except StopIteration:
+                    return
+                self._admit(task)
+            await anyio.lowlevel.checkpoint()
+
+    @property
+    def unread(self) -> int:
+        """Tasks taken from the source whose results have not been read."""
+        return len(self.under_way) + len(self.ready) + len(self._early)
+
+    async def _wait_room(self) -> None:
+        while self.unread >= self.window:
+            self._room = anyio.Event()
+            await self._room.wait()
+
+    def _admit(self, task: object) -> None:
+        job = self.host.admit(task, self)
+        if self.ordered:
+            self._order.append(job)
+
+    # The reader's side
+
+    def take(self) -> Result[Solution] | None:
+        """Take the next result out, if one is ready; makes room for the source."""
+        while self.ready:
+            job, result = self.ready.popleft()
+            if self.unread <= self.window - max(1, self.window // 16):
+                self._room.set()
+            if result.expires_at is not None and self.host.wall_now() >= result.expires_at:
+                if self.stale == "resubmit" and job.task is not None:
+                    self._admit(job.task)
+                    continue
+                if self.stale != "keep":
+                    continue
+                result = evolve(result, expired=True)
+            return result
+        return None
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more will come."""
+        return self.exhausted and not self.under_way and not self.ready and not self._early
+
+    async def wait(self) -> None:
+        """Wait until something may be there to take."""
+        self._there = anyio.Event()
+        await self._there.wait()
+
+    def detach(self) -> None:
+        """Let go: stop the source, drop what was not sent, keep what was paid."""
+        if self.detached:
+            return
+        self.detached = True
+        if threading.get_ident() != self._thread:
+            return
+        self._scope.cancel()
+        while self.ready:
+            self.host.keep(self.ready.popleft()[1])
+        for job in list(self.under_way):
+            self.host.release(job)
+
+
+class ResultStream(Generic[S_co]):
+    """Results as they come; made by `Client.stream`.
+
+    It is an async iterator, and an async context manager that lets go at the end of its
+    block. A bad task never ends it; an exception of the source does, after all results.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._started = False
+
+    def __repr__(self) -> str:
+        box = self._outbox
+        state = "closed" if box.detached else "finished" if box.finished else "open"
+        return f"<ResultStream {state} under_way={len(box.under_way)} ready={len(box.ready)}>"
+
+    def __aiter__(self) -> ResultStream[S_co]:
+        return self
+
+    async def __anext__(self) -> Result[S_co]:
+        """Return the next result. Raises the source's own exception after the last one."""
+        box = self._outbox
+        self._start()
+        while (result := box.take()) is None:
+            if box.detached or box.finished:
+                if box.failure is not None:
+                    failure, box.failure = box.failure, None
+                    raise failure
+                raise StopAsyncIteration
+            await box.wait()
+        return cast("Result[S_co]", result)
+
+    async def __aenter__(self) -> ResultStream[S_co]:
+        self._start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of the source and of what was not submitted. Idempotent; waits for nothing."""
+        self._outbox.detach()
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            self._outbox.host.feed(self._outbox)
+
+    def __del__(self) -> None:
+        if self._started:
+            self._outbox.detach()
+        else:
+            warnings.warn(
+                "a solvestream ResultStream was never iterated, so none of its tasks was sent",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
