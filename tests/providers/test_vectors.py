@@ -10,7 +10,15 @@ import pytest
 
 from solvestream.errors import InvalidTask, SolvestreamError
 
-from .support import ACCOUNTS, KEY, call_of, outcome_of, plain, plain_request, response_of
+from tests.providers.support import (
+    ACCOUNTS,
+    KEY,
+    call_of,
+    outcome_of,
+    plain,
+    plain_request,
+    response_of,
+)
 
 VECTORS = Path(__file__).with_name("vectors")
 FILES = sorted(VECTORS.rglob("*.json"))

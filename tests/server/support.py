@@ -50,6 +50,7 @@ class Clock:
     now: float = 1_000.0
 
     def __call__(self) -> float:
+        """Return the time, in seconds."""
         return self.now
 
 

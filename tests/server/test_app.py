@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from solvestream.server import Latency
+from solvestream.server import Latency, createtask, inphp
+from solvestream.server.work import Reason
 from tests.server.support import KEY, Caller, in_base64, picture
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +26,28 @@ async def test_a_body_beyond_16_mib_is_refused():
     assert reply.status_code == 413
 
 
+async def test_a_client_that_leaves_within_its_request_has_submitted_nothing():
+    """Half a body is not a task: nothing is accepted, nothing charged."""
+    caller = Caller()
+    body = f"key={KEY}&method=turnstile&sitekey=s&pageurl=https://a.example".encode()
+    inbox = iter(
+        [
+            {"type": "http.request", "body": body, "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive():
+        return next(inbox)
+
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/in.php", "query_string": b""}
+    await caller.app({**scope, "headers": []}, receive, send)
+    assert caller.ledger()["submitted"] == 0
+
+
 async def test_the_ledger_is_served():
     """/_ledger tells requests and counts; tasks=1 adds the tasks."""
     caller = Caller()
@@ -41,8 +64,9 @@ async def test_an_answer_at_once_does_not_stop_other_requests():
     """While one /createTask waits for its answer, others are served."""
     caller = Caller(latency=Latency(low=0.05))
     slow = asyncio.ensure_future(caller.create())
-    while not caller.ledger()["accepted"]:
+    for _ in range(20):
         await asyncio.sleep(0)
+    assert caller.ledger()["accepted"] == 1
     assert await caller.ask("getbalance") == "999.999500"
     assert not slow.done()
     assert (await slow).json()["status"] == "ready"
@@ -54,6 +78,12 @@ async def test_one_call_longer_than_the_service_waits_is_unsolvable():
     task = caller.app.desk.submit(caller.app.book.holder(KEY), "inphp", _work(picture()))
     outcome = await caller.app.desk.wait(task, 0.0)
     assert outcome.code == "unsolvable"
+
+
+@pytest.mark.parametrize("codes", [inphp.CODES, createtask.CODES])
+def test_the_families_have_a_code_for_every_reason(codes):
+    """The tables of error codes are total, and hold nothing else."""
+    assert set(codes) == set(Reason)
 
 
 async def test_the_lifespan_is_answered():

@@ -35,15 +35,22 @@ def gone(pid: int, within: float = 10.0) -> bool:
 def test_a_service_answers_while_the_context_lasts_and_no_longer():
     """On entry it answers under its key, on exit its process is gone, even after an error."""
     settings = Settings(accounts=(Account(key="made-up", usd=2.0),))
-    with pytest.raises(RuntimeError, match="boom"), LocalService(settings) as service:
-        pid = service.pid
-        query = {"key": service.key, "action": "getbalance"}
-        assert httpx.get(f"{service.url}/res.php", params=query, trust_env=False).text == "2.000000"
-        assert "made-up" not in repr(service)
-        with pytest.raises(RuntimeError, match="already"):
-            service.start()
-        raise RuntimeError("boom")
-    assert gone(pid)
+    service, pids = LocalService(settings), []
+
+    def use() -> None:
+        with service:
+            pids.append(service.pid)
+            query = {"key": service.key, "action": "getbalance"}
+            reply = httpx.get(f"{service.url}/res.php", params=query, trust_env=False)
+            assert reply.text == "2.000000"
+            assert "made-up" not in repr(service)
+            with pytest.raises(RuntimeError, match="already"):
+                service.start()
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        use()
+    assert gone(pids[0])
     assert (service.pid, service.url) == (None, "")
     service.stop()
 

@@ -182,6 +182,7 @@ async def test_a_reader_refuses_tokens_and_what_it_cannot_read_by_the_service_s_
     caller = Caller(engine="read")
     token = {"method": "turnstile", "sitekey": "k", "pageurl": PAGE}
     assert await caller.put(**token) == "ERROR_BAD_PARAMETERS"
+    assert await caller.put_image(rendered("3 + 4"), calc=1) == "ERROR_BAD_PARAMETERS"
     task = {"type": "AntiTurnstileTaskProxyLess", "websiteKey": "k", "websiteURL": PAGE}
     reply = await caller.post("/createTask", task=task)
     assert reply.json()["errorCode"] == "ERROR_TASK_NOT_SUPPORTED"

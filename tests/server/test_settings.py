@@ -19,9 +19,12 @@ def test_settings_travel_as_json_unchanged():
 
 
 def test_a_word_that_is_no_setting_is_refused():
-    """A misspelt setting is an error, not a silence."""
-    with pytest.raises(Exception, match="Settings"):
+    """A misspelt setting is an error that names it, not a silence; values are not shown."""
+    with pytest.raises(ValueError, match="latencies"):
         Settings.from_json(json.dumps({"latencies": 3}))
+    with pytest.raises(ValueError, match=r"accounts") as caught:
+        Settings.from_json(json.dumps({"accounts": [{"key": "hidden", "slots": "many"}]}))
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

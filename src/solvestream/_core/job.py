@@ -27,7 +27,7 @@ class Job:
         account: name of the account that took it; empty while queued.
         task_id: the service's id, once accepted.
         accepted_at: when the id was seen.
-        due: when it shall be looked at next.
+        tick: of the calendar, when it shall be looked at next.
         perish: when the service deletes task and answer.
         looks: how often it was looked at.
         attempts: submits that a service may have seen whole or in part.
@@ -48,7 +48,7 @@ class Job:
     account: str = ""
     task_id: str = ""
     accepted_at: float = 0.0
-    due: float = 0.0
+    tick: int = 0
     perish: float = math.inf
     looks: int = 0
     attempts: int = 0

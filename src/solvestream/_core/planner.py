@@ -158,7 +158,7 @@ class Planner:
     _hold: float = -math.inf
     _vain: int = 0
     _looks: Wheel[Job] = field(init=False)
-    _due: list[tuple[float, float, int, Job]] = field(factory=list[tuple[float, float, int, Job]])
+    _due: list[tuple[float, int, int, Job]] = field(factory=list[tuple[float, int, int, Job]])
 
     def __attrs_post_init__(self) -> None:
         self.gate = SlotGate(self.random, known=self.traits.slots)
@@ -192,7 +192,7 @@ class Planner:
             return self._start(Submit(job, route, self.breaker.epoch, now))
         return _wait(min(self._looks.next_due(), open_at))
 
-    def urgency(self, now: float) -> tuple[float, float] | None:
+    def urgency(self, now: float) -> tuple[float, int] | None:
         """Return how urgent its first due look is, or `None` when none may start now."""
         self._surface(now)
         if not self._due or self.on_wire >= self.exchanges or self.breaker.ready_at() > now:
@@ -221,8 +221,8 @@ class Planner:
         """Move what has fallen due from the calendar to the queue, most urgent first."""
         if self._looks.next_due() <= now:
             for job in self._looks.pop_due(now):
-                if job.state is State.WAITING and job.due <= now:
-                    heappush(self._due, (job.perish, job.due, job.seq, job))
+                if job.state is State.WAITING and self._looks.is_due(job.tick, now):
+                    heappush(self._due, (job.perish, job.tick, job.seq, job))
         while self._due and self._due[0][3].state is not State.WAITING:
             heappop(self._due)
 
@@ -405,8 +405,7 @@ class Planner:
         self.jobs[task_id] = job
 
     def _look_at(self, job: Job, due: float) -> None:
-        job.due = due
-        self._looks.add(due, job)
+        job.tick = self._looks.add(due, job)
 
     def _look_again(self, job: Job, now: float, due: float | None = None) -> None:
         if now >= job.deadline:

@@ -31,8 +31,11 @@ class Wheel(Generic[T]):
     def __repr__(self) -> str:
         return f"<Wheel {len(self)} things, next at {self.next_due()}>"
 
-    def add(self, when: float, thing: T) -> None:
-        """Put a thing at a moment; one in the past is due at once."""
+    def add(self, when: float, thing: T) -> int:
+        """Put a thing at a moment, and return its tick; one in the past is due at once.
+
+        Whoever moves a thing keeps its newest tick, to know older entries when they come out.
+        """
         index = math.ceil(when / self.slack)
         bucket = self._buckets.get(index)
         if bucket is None:
@@ -40,6 +43,11 @@ class Wheel(Generic[T]):
             heappush(self._heap, index)
         else:
             bucket.append(thing)
+        return index
+
+    def is_due(self, tick: int, now: float) -> bool:
+        """Whether what was put at a tick is due."""
+        return tick * self.slack <= now
 
     def next_due(self) -> float:
         """Return the first moment anything is due; infinity when nothing waits."""

@@ -95,6 +95,7 @@ class Connection(asyncio.Protocol):
     _fresh_limit: float = _FRESH
     _reader: ReplyReader = field(factory=ReplyReader)
     _transport: asyncio.Transport = field(init=False)
+    _socket: asyncio.Transport = field(init=False)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "busy" if self._exchange is not None else "idle"
@@ -105,12 +106,10 @@ class Connection(asyncio.Protocol):
         """The exchange under way."""
         return self._exchange
 
-    def use(self, transport: asyncio.Transport) -> None:
-        """Talk over `transport`: plain at first, encrypted after the handshake."""
+    def encrypt(self, transport: asyncio.Transport) -> None:
+        """Talk through TLS from now on. (It pauses at "size >= high", not at "size > high".)"""
         self._transport = transport
-        # The TLS transport pauses at "size >= high", the plain one at "size > high".
-        encrypted = transport.get_extra_info("ssl_object") is not None
-        transport.set_write_buffer_limits(high=1 if encrypted else 0)
+        transport.set_write_buffer_limits(high=1)
 
     def usable(self, *, fresh: bool) -> bool:
         """Whether a request may go out on this connection.
@@ -118,7 +117,7 @@ class Connection(asyncio.Protocol):
         For a `fresh` request the socket itself is asked: an end of the connection that the
         event loop has not read yet would leave it unknown whether something was bought.
         """
-        if self.closed or self._transport.is_closing():
+        if self.closed or self._socket.is_closing():
             return False
         return not (fresh and self._used and self._readable())
 
@@ -131,14 +130,12 @@ class Connection(asyncio.Protocol):
         self.deadline = min(exchange.end, now + limits.read)
         self._reader.start(limits.body, bare=request.method == "HEAD")
         data = exchange.data
-        transport = self._transport
         if len(data) > PIECE:
             self._unsent = True
             self._rest = memoryview(data)
             self._write_rest()
         else:
-            transport.write(data)
-            self._unsent = transport.get_write_buffer_size() > 0 or transport.is_closing()
+            self._write(data)
 
     def expire(self) -> None:
         """End what the deadline was for: the exchange, or the idleness."""
@@ -167,7 +164,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the plain transport. uvloop's is no subclass of asyncio's."""
-        self.use(cast("asyncio.Transport", transport))
+        self._transport = self._socket = cast("asyncio.Transport", transport)
+        self._socket.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
         """Feed the reply. Bytes that nobody asked for end the connection."""
@@ -214,19 +212,23 @@ class Connection(asyncio.Protocol):
     def _write_rest(self) -> None:
         """Write pieces until one stays behind or none is left."""
         exchange = self._exchange
-        transport = self._transport
         while self._rest is not None and exchange is not None:
             piece, rest = self._rest[:PIECE], self._rest[PIECE:]
             self._rest = rest if len(rest) else None
             self.deadline = min(exchange.end, self._loop.time() + exchange.request.limits.read)
-            self._unsent = False
-            transport.write(piece)
-            self._unsent = transport.get_write_buffer_size() > 0 or transport.is_closing()
+            self._write(piece)
             if self._unsent:
                 break
 
+    def _write(self, data: bytes | memoryview) -> None:
+        """Write, and see at once what became of it. A failed write closes the socket."""
+        self._transport.write(data)
+        self._unsent = self._transport.get_write_buffer_size() > 0 or self._socket.is_closing()
+
     def _sent(self) -> Sent:
-        return Sent.PART if self._unsent or self._rest is not None else Sent.ALL
+        # What TLS has encrypted may still wait below it; once that is lost, `ALL` is the safe word.
+        behind = self._transport is not self._socket and self._socket.get_write_buffer_size() > 0
+        return Sent.PART if self._unsent or self._rest is not None or behind else Sent.ALL
 
     def _finish(self, exchange: Exchange, *, delimited: bool = True) -> None:
         """Hand over the reply, after the connection has gone to whoever waits for it."""
@@ -234,7 +236,7 @@ class Connection(asyncio.Protocol):
         sent = self._sent()
         response = reader.response(sent, delimited=delimited)
         self._exchange = None
-        if reader.reusable and sent is Sent.ALL and not self._transport.is_closing():
+        if reader.reusable and sent is Sent.ALL and not self._socket.is_closing():
             self._rest_until(self._loop.time())
             self._owner.released(self)
         else:

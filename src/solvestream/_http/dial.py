@@ -104,7 +104,7 @@ class Dialer:
             except BaseException:
                 transport.abort()
                 raise
-            protocol.use(encrypted)
+            protocol.encrypt(encrypted)
         return protocol
 
     async def _tls(self) -> ssl.SSLContext:

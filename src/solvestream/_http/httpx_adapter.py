@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import logging
 import ssl
+import sys
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Final, Protocol, cast
 
 import anyio
@@ -121,8 +123,8 @@ class HttpxTransport:
 
     _client: _Client | None
     _transport: _Transport | None
+    _library: Any
     _owns: bool
-    _stock: bool
     _gate: anyio.Semaphore
     _scopes: set[anyio.CancelScope]
     _closed: bool
@@ -138,6 +140,7 @@ class HttpxTransport:
     ) -> None:
         self._owns = client is None if owns is None else owns
         self._client = self._transport = None
+        self._library = _library_of(client)
         if client is None:
             self._transport = _stock_transport(proxy, max_exchanges)
         elif proxy is not None:
@@ -227,27 +230,13 @@ class HttpxTransport:
         return Broken(trouble, sent, f"{request.origin.authority}: {detail}")
 
     async def _carry_out(self, request: Request, evidence: _Evidence) -> Response | Broken:
-        outgoing = _build(request, evidence)
+        outgoing = _build(self._library, request, evidence)
         reply = await self._below(outgoing.url).handle_async_request(outgoing)
-        stream = cast("httpx.AsyncByteStream", reply.stream)
-        try:
-            fault = _check_head(reply)
-            pieces: list[bytes] = []
-            size = 0
-            if fault is None:
-                async for piece in stream:
-                    size += len(piece)
-                    if size > request.limits.body:
-                        fault = f"the reply's body exceeded {request.limits.body} bytes"
-                        break
-                    pieces.append(piece)
-        finally:
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1.0):
-                await stream.aclose()
+        fault, body = await _read_body(reply, _check_head(reply), request.limits.body)
         sent = evidence.sent(never=False)
         if fault is not None:
             return Broken(Trouble.TOO_LARGE, sent, f"{request.origin.authority}: {fault}")
-        return _read(reply, b"".join(pieces), Sent.PART if sent is Sent.PART else Sent.ALL)
+        return _read(reply, body, Sent.PART if sent is Sent.PART else Sent.ALL)
 
     def _below(self, url: httpx.URL) -> _Transport:
         if self._client is not None:
@@ -258,7 +247,8 @@ class HttpxTransport:
 
     def _is_stock(self, request: Request) -> bool:
         """Whether the exceptions are httpx's own, and mean what httpx says they mean."""
-        return type(self._below(httpx.URL(str(request.origin)))) is httpx.AsyncHTTPTransport
+        library = self._library
+        return type(self._below(library.URL(str(request.origin)))) is library.AsyncHTTPTransport
 
 
 def _stock_transport(proxy: str | None, connections: int) -> _Transport:
@@ -271,7 +261,15 @@ def _stock_transport(proxy: str | None, connections: int) -> _Transport:
     return httpx.AsyncHTTPTransport(proxy=proxy, limits=limits, trust_env=False)
 
 
-def _build(request: Request, evidence: _Evidence) -> httpx.Request:
+def _library_of(client: object) -> Any:
+    """Return httpx, or httpx2 for what was made with it: each takes its own requests only."""
+    for one in type(client).__mro__:
+        if (name := one.__module__.partition(".")[0]) == "httpx2":
+            return sys.modules[name]
+    return httpx
+
+
+def _build(library: Any, request: Request, evidence: _Evidence) -> httpx.Request:
     headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
     if request.fresh:
         headers["Cache-Control"] = "no-store"
@@ -279,7 +277,7 @@ def _build(request: Request, evidence: _Evidence) -> httpx.Request:
         headers["Content-Type"] = request.content_type
     limits = request.limits
     connect = min(limits.connect, limits.total)
-    return httpx.Request(
+    outgoing: httpx.Request = library.Request(
         request.method,
         f"{request.origin}{request.target}",
         headers=headers,
@@ -294,6 +292,64 @@ def _build(request: Request, evidence: _Evidence) -> httpx.Request:
             "trace": evidence.trace,
         },
     )
+    if request.body:
+        outgoing.stream = _body_class(library.AsyncByteStream)(request.body)
+    return outgoing
+
+
+class _Once:
+    """Iterates over one piece. No generator: cut writes would leave that hanging under trio."""
+
+    def __init__(self, piece: bytes) -> None:
+        self._left: bytes | None = piece
+
+    async def __anext__(self) -> bytes:
+        piece, self._left = self._left, None
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+
+@cache
+def _body_class(base: type) -> Any:
+    """Return a request stream for httpx or httpx2, which insist on their own base class."""
+
+    def start(self: Any, body: bytes) -> None:
+        self.body = body
+
+    def iterate(self: Any) -> _Once:
+        return _Once(self.body)
+
+    return type("_Body", (base,), {"__init__": start, "__aiter__": iterate})
+
+
+async def _read_body(
+    reply: httpx.Response, fault: str | None, limit: int
+) -> tuple[str | None, bytes]:
+    """Read the body, raw and up to the limit.
+
+    A reply that is too large is closed, and then read on until that shows: leaving the loop
+    would leave httpcore's generators hanging, which trio resents.
+    """
+    stream = cast("httpx.AsyncByteStream", reply.stream)
+    body = bytearray()
+    try:
+        if fault is not None:
+            await stream.aclose()
+        async for piece in stream:
+            if fault is None:
+                body += piece
+                if len(body) > limit:
+                    fault = f"the reply's body exceeded {limit} bytes"
+                    body.clear()
+                    await stream.aclose()
+    except Exception:
+        if fault is None:
+            raise
+    finally:
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1.0):
+            await stream.aclose()
+    return fault, bytes(body)
 
 
 def _check_head(reply: httpx.Response) -> str | None:

@@ -129,10 +129,11 @@ def cut_pairs(text: str, names: tuple[str, ...]) -> dict[str, str]:
     starts: dict[str, tuple[int, int]] = {}
     for match in re.finditer(rf"(?:^|[,;]\s*)(?:geetest_)?({'|'.join(names)})[:=]", text):
         starts.setdefault(match[1], match.span())
-    ends = [*[begin for begin, _ in starts.values()][1:], len(text)]
-    return {
-        name: text[begin:end] for (name, (_, begin)), end in zip(starts.items(), ends, strict=True)
-    }
+    found: dict[str, str] = {}
+    end = len(text)
+    for name, (begin, value) in reversed(starts.items()):
+        found[name], end = text[value:end], begin
+    return found
 
 
 _READERS: dict[str, Callable[[object, Fields], Solution | None]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -48,6 +49,9 @@ from solvestream.results import Balance, Threads
 from solvestream.tasks import ImageToText, Proxy, RawTask, Task
 
 Reply = dict[str, Any] | Refusal | AccountDown | Throttled | Unknown
+
+
+_JSON_INT = re.compile(r"0|[1-9][0-9]*").fullmatch
 
 
 @frozen(kw_only=True)
@@ -162,7 +166,7 @@ class CreateTask(Account):
         )
 
     def _id(self, task_id: str) -> bytes:
-        bare = self.dialect.int_ids and task_id.isascii() and task_id.isdigit()
+        bare = self.dialect.int_ids and _JSON_INT(task_id)
         return (task_id if bare else json.dumps(task_id)).encode()
 
     def _image_fields(self, task: ImageToText) -> dict[str, Any]:
@@ -273,7 +277,9 @@ class CreateTask(Account):
         names = [str(name) for name in (code, number_) if isinstance(name, str) and name]
         known = [name for name in names if name in codes]
         named = [name for name in names if name.startswith("ERROR_")]
-        return Refusal(next(iter(known + named), ""), words if isinstance(words, str) else "")
+        found = next(iter(known + named), "")
+        rest = [name for name in named if name != found]
+        return Refusal(found, " ".join(rest + ([words] if isinstance(words, str) else [])))
 
     def _task_id(self, fields: Mapping[str, Any]) -> str | None:
         task_id = fields.get("taskId")

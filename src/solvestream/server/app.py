@@ -71,7 +71,6 @@ class App:
         self.faults = FaultPlan(desk.settings.faults, desk.settings.seed)
         self.requests = 0
         self._routes = _routes(desk)
-        self._result = _solvora_result(desk)
 
     @property
     def book(self) -> Book:
@@ -96,7 +95,7 @@ class App:
     async def _exchange(self, line: Line) -> None:
         self.requests += 1
         scope = line.scope
-        route = self._routes.get(scope["path"]) or self._other(scope["path"])
+        route = self._route(scope["path"])
         if route is None:
             await answer(line, self._ledger(scope))
             return
@@ -123,8 +122,8 @@ class App:
         assert reply is not None
         await answer_badly(line, reply, fault)
 
-    def _other(self, path: str) -> _Route | None:
-        return self._result if path.startswith(RESULT_PATH) else None
+    def _route(self, path: str) -> _Route | None:
+        return self._routes.get(RESULT_PATH if path.startswith(RESULT_PATH) else path)
 
     def _ledger(self, scope: Scope) -> Reply:
         if scope["path"] != "/_ledger":
@@ -142,6 +141,7 @@ def _routes(desk: Desk) -> Mapping[str, _Route]:
         "/solve.php": _Route(php.solve, php.refuse, Call.SUBMIT),
         "/api/balance": _Route(solvora.balance, solvora.refuse, Call.BALANCE, post_only=False),
         "/api/ocr/solve": _Route(solvora.submit, solvora.refuse, Call.SUBMIT),
+        RESULT_PATH: _Route(solvora.result, solvora.refuse, Call.LOOK, post_only=False),
         "/createTask": _Route(tasks.create, tasks.refuse, Call.SUBMIT),
         "/getTaskResult": _Route(tasks.result, tasks.refuse, Call.LOOK),
         "/getBalance": _Route(tasks.balance, tasks.refuse, Call.BALANCE),
@@ -149,13 +149,8 @@ def _routes(desk: Desk) -> Mapping[str, _Route]:
     }
 
 
-def _solvora_result(desk: Desk) -> _Route:
-    solvora = Solvora(desk)
-    return _Route(solvora.result, solvora.refuse, Call.LOOK, post_only=False)
-
-
 async def _read(line: Line) -> Request | None:
-    """Read a request whole; `None` if its body is over 16 MiB."""
+    """Read a request whole; `None` if its body is over 16 MiB, or its client left before the end."""
     scope = line.scope
     request = Request(scope["method"], scope["path"], scope["query_string"])
     if request.method == "GET":
@@ -166,6 +161,8 @@ async def _read(line: Line) -> Request | None:
     size, more = 0, True
     while more:
         message = await line.receive()
+        if message["type"] == "http.disconnect":
+            return None
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > _MAX_BODY:

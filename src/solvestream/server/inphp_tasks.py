@@ -66,6 +66,7 @@ def _image(form: Form, method: str) -> Work | Refusal:
         numeric=options.get("numeric", 0),
         min_length=low,
         max_length=high,
+        calc=options.get("calc") == 1,
     )
 
 

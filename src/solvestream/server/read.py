@@ -62,13 +62,13 @@ class Reader:
         self._loading = threading.Lock()
 
     def check(self, work: Work) -> Refusal | None:
-        """Refuse token tasks, and images that are too big or none, from their header alone."""
-        if work.kind is not Kind.IMAGE:
+        """Refuse tokens and sums, and images that are too big or none, from their header alone."""
+        if work.kind is not Kind.IMAGE or work.calc:
             return Refusal(Reason.NOT_SUPPORTED)
         refusals = (self._check_image(image) for image in work.images)
         return next((refusal for refusal in refusals if refusal), None)
 
-    def begin(self, work: Work, now: float) -> Awaitable[Outcome]:  # noqa: ARG002 - engines get the time
+    def begin(self, work: Work, now: float) -> Awaitable[Outcome]:
         """Begin to read in a thread."""
         return asyncio.get_running_loop().run_in_executor(self._pool, self.read, work)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_, le
-from cattrs import Converter
+from cattrs import BaseValidationError, Converter, transform_error
 
 DEFAULT_KEY = "solvestream-local-00000000000000"
 """The made-up key of the default account: 32 characters, as CaptchaAI's own client demands."""
@@ -175,9 +175,15 @@ class Settings:
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
-        """Build settings from `to_json`'s text."""
+        """Build settings from `to_json`'s text.
+
+        Raises `ValueError`, which names each field that is wrong and shows no value.
+        """
         value: Any = json.loads(text)
-        return _CONVERTER.structure(value, cls)
+        try:
+            return _CONVERTER.structure(value, cls)
+        except BaseValidationError as error:
+            raise ValueError("settings: " + "; ".join(transform_error(error))) from None
 
 
 _CONVERTER = Converter(forbid_extra_keys=True)

@@ -96,6 +96,8 @@ class Work:
     """0 any, 1 digits, 2 letters, 3 either, 4 none (PROTOCOLS.md 1)."""
     min_length: int = 0
     max_length: int = 0
+    calc: bool = False
+    """The image shows a sum, and its result is wanted."""
     score: float = 0.0
     """Under this confidence there is no answer and no charge (PROTOCOLS.md 3)."""
 
