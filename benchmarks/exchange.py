@@ -19,6 +19,7 @@ import statistics
 import sys
 from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import httptools
@@ -26,6 +27,9 @@ import httpx
 
 from solvestream._http.pool import Pool
 from solvestream._wire import Origin, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 AT_ONCE = 64
 ROUNDS = 3
@@ -39,15 +43,15 @@ REPLY = (
 class Answer(asyncio.Protocol):
     """The server: one reply for each blank line."""
 
-    def connection_made(self, transport):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
-    def data_received(self, data):
+    def data_received(self, data: bytes) -> None:
         self.transport.write(REPLY * data.count(b"\r\n\r\n"))
 
 
 def serve(sock: socket.socket) -> None:
-    async def run():
+    async def run() -> None:
         server = await asyncio.get_running_loop().create_server(Answer, sock=sock)
         await server.serve_forever()
 
@@ -57,23 +61,23 @@ def serve(sock: socket.socket) -> None:
 class Floor(asyncio.Protocol):
     """The least a Python client can do: httptools, one exchange at a time, no limits."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
 
-    def connection_made(self, transport):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.parser = httptools.HttpResponseParser(self)
 
-    def on_body(self, data):
+    def on_body(self, data: bytes) -> None:
         self.body = data
 
-    def on_message_complete(self):
+    def on_message_complete(self) -> None:
         self.answer.set_result((self.parser.get_status_code(), self.body))
 
-    def data_received(self, data):
+    def data_received(self, data: bytes) -> None:
         self.parser.feed_data(data)
 
-    def send(self, data):
+    def send(self, data: bytes) -> asyncio.Future[tuple[int, bytes]]:
         self.answer = self.loop.create_future()
         self.transport.write(data)
         return self.answer
@@ -86,7 +90,7 @@ async def floor(port: int, count: int) -> float:
         idle.append((await loop.create_connection(Floor, "127.0.0.1", port))[1])
     block = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n"
 
-    async def one():
+    async def one() -> None:
         connection = idle.pop()
         status, _ = await connection.send(b"GET " + PATH.encode() + block)
         assert status == 200
@@ -102,7 +106,7 @@ async def ours(port: int, count: int) -> float:
     pool = Pool(max_connections=AT_ONCE)
     origin = Origin("http", "127.0.0.1", port)
 
-    async def one():
+    async def one() -> None:
         reply = await pool.send(Request("GET", origin, PATH))
         assert reply.status == 200
 
@@ -116,7 +120,7 @@ async def waiting(port: int, count: int) -> float:
     pool = Pool(max_connections=AT_ONCE)
     origin = Origin("http", "127.0.0.1", port)
 
-    async def one():
+    async def one() -> None:
         reply = await pool.send(Request("GET", origin, PATH))
         assert reply.status == 200
 
@@ -130,7 +134,7 @@ async def by_aiohttp(port: int, count: int) -> float:
     async with aiohttp.ClientSession(connector=connector) as session:
         url = f"http://127.0.0.1:{port}{PATH}"
 
-        async def one():
+        async def one() -> None:
             async with session.get(url) as reply:
                 assert reply.status == 200
                 await reply.read()
@@ -143,16 +147,18 @@ async def by_httpx(port: int, count: int) -> float:
     async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as client:
         url = f"http://127.0.0.1:{port}{PATH}"
 
-        async def one():
+        async def one() -> None:
             assert (await client.get(url)).status_code == 200
 
         return await measure(one, count)
 
 
-async def measure(one, count: int, *, callers: int = AT_ONCE) -> float:
+async def measure(
+    one: Callable[[], Awaitable[None]], count: int, *, callers: int = AT_ONCE
+) -> float:
     """Return microseconds of CPU per exchange, after a warm-up."""
 
-    async def many(times):
+    async def many(times: int) -> None:
         for _ in range(times):
             await one()
 
@@ -168,13 +174,13 @@ async def measure(one, count: int, *, callers: int = AT_ONCE) -> float:
 CLIENTS = {
     "raw Protocol + httptools": (floor, 12_800),
     "solvestream Pool": (ours, 12_800),
-    "solvestream Pool, 5,000 waiting": (waiting, 15_000),
+    "solvestream Pool, 5,000 waiting": (waiting, 30_000),
     "aiohttp": (by_aiohttp, 6_400),
     "httpx": (by_httpx, 384),
 }
 
 
-def run(new_loop) -> dict[str, float]:
+def run(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> dict[str, float]:
     figures = {name: [] for name in CLIENTS}
     sock = socket.create_server(("127.0.0.1", 0), backlog=512)
     server = multiprocessing.get_context("fork").Process(target=serve, args=(sock,), daemon=True)
@@ -198,7 +204,9 @@ def main() -> int:
     new_loop = importlib.import_module("uvloop").new_event_loop if chosen.uvloop else None
     figures = run(new_loop or asyncio.new_event_loop)
     pool, raw = figures["solvestream Pool"], figures["raw Protocol + httptools"]
-    versions = {name: importlib.metadata.version(name) for name in ("aiohttp", "httpx", "httptools")}
+    versions = {
+        name: importlib.metadata.version(name) for name in ("aiohttp", "httpx", "httptools")
+    }
     print(f"{platform.platform()}, Python {platform.python_version()}, {versions}")
     print(f"{'uvloop' if chosen.uvloop else 'asyncio'}, {AT_ONCE} at once, CPU us per exchange")
     for name, figure in figures.items():

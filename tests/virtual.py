@@ -31,7 +31,8 @@ class FakeService:
     """Tasks, slots and a ledger behind the `Transport` protocol; time is the loop's own.
 
     `solve` draws the seconds a task takes; `on_submit` and `on_look` may replace a reply
-    (a submit replaced after it was taken is the lost reply that may have been paid).
+    (a submit replaced after it was taken is the lost reply that may have been paid); `always`
+    replaces every reply.
     """
 
     slots: float = math.inf
@@ -50,6 +51,7 @@ class FakeService:
     peak_on_wire: int = 0
     requests_at: list[float] = field(factory=list)
     closed: bool = False
+    always: Reply | None = None
 
     async def send(self, request: Request) -> Response | Broken:
         self.on_wire += 1
@@ -71,6 +73,8 @@ class FakeService:
         return sum(1 for ready in self.ready_at.values() if ready > now)
 
     def _reply(self, request: Request) -> Reply:
+        if self.always is not None:
+            return self.always
         path, _, query = request.target.partition("?")
         if path.endswith("/in.php"):
             return self._submit()

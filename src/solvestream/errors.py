@@ -165,10 +165,10 @@ class TransportError(SolvestreamError):
     """No exchange with the service was possible. The message names host and port."""
 
 
-def shorten(value: object, limit: int = 60) -> str:
-    """One line that shows a value in an error: strings and bytes cut at `limit` characters."""
+def shorten(value: object, limit: int = 80) -> str:
+    """One line that shows a value in an error; a long one loses its middle."""
     if isinstance(value, bytes | bytearray):
         return f"<{len(value)} bytes>"
     text = value if isinstance(value, str) else repr(value)
     text = text if text.isprintable() else ascii(text)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return text if len(text) <= limit else f"{text[: limit // 3]}…{text[-(limit * 2 // 3) + 1 :]}"

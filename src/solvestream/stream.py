@@ -10,7 +10,6 @@ runs again, so a cancelled reader loses nothing (an anyio memory stream would: T
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -80,7 +79,7 @@ class Outbox:
     _there: anyio.Event = field(factory=anyio.Event)
     _room: anyio.Event = field(factory=anyio.Event)
     _scope: anyio.CancelScope = field(factory=anyio.CancelScope)
-    _thread: int = field(factory=threading.get_ident)
+    _token: object = field(factory=anyio.lowlevel.current_token)
 
     # The engine's side
 
@@ -185,13 +184,20 @@ class Outbox:
         if self.detached:
             return
         self.detached = True
-        if threading.get_ident() != self._thread:
+        if not self._in_its_loop():
             return
         self._scope.cancel()
         while self.ready:
             self.host.keep(self.ready.popleft()[1])
         for job in list(self.under_way):
             self.host.release(job)
+
+    def _in_its_loop(self) -> bool:
+        """Whether garbage is collected where the client runs, and not after it or elsewhere."""
+        try:
+            return anyio.lowlevel.current_token() == self._token
+        except RuntimeError:
+            return False
 
 
 class ResultStream(Generic[S_co]):

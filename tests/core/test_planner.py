@@ -333,7 +333,7 @@ def test_an_outage_costs_few_requests():
 
 
 def test_a_lost_task_ends_and_one_with_a_cut_id_is_unknown():
-    """ "Unknown id" means lost; for an id that may be cut short it means we cannot know."""
+    """An unknown id is a lost task; of an id that may be cut short we cannot know."""
     planner = make_planner()
     whole = submit_one(planner, Accepted("whole"))
     look(planner, 10.0, Lost("ERROR_WRONG_CAPTCHA_ID"))

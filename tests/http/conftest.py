@@ -23,10 +23,8 @@ def _name(kind):
 
 
 def pytest_generate_tests(metafunc):
+    """Run each test with every kind of transport and loop its module asks for."""
     if "kind" in metafunc.fixturenames:
-        only = metafunc.definition.get_closest_marker("parametrize")
-        if only is not None and "kind" in only.args[0]:
-            return
         wanted = getattr(metafunc.module, "KINDS", "all")
         kinds = {"all": POOLS + ADAPTERS, "pool": POOLS, "httpx": ADAPTERS}[wanted]
         metafunc.parametrize("kind", kinds, ids=_name, scope="function")
@@ -34,11 +32,13 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def anyio_backend(kind):
+    """Tell anyio's plugin which loop to run."""
     return kind[1]
 
 
 @pytest.fixture(scope="session")
 def servers():
+    """Give the loop in which scripted servers run."""
     loop = Loop()
     yield loop
     loop.close()
@@ -46,7 +46,7 @@ def servers():
 
 @pytest.fixture
 def make(kind):
-    """Makes a transport of the kind under test."""
+    """Give a builder of transports of the kind under test."""
 
     def build(**options):
         if kind[0] == "pool":
@@ -65,6 +65,7 @@ def make(kind):
 
 @pytest.fixture
 async def transport(make, anyio_backend):
+    """Give an open transport of the kind under test."""
     made = make()
     yield made
     await made.aclose()

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
+import anyio
 from attrs import define, field
 
 from solvestream._wire import Limits, Origin, Request
@@ -36,6 +37,13 @@ def post(origin: Origin, body: bytes = KEY.encode(), **fields) -> Request:
     """Build a POST with a generous deadline."""
     fields.setdefault("limits", SAFE)
     return Request("POST", origin, TARGET, body, "text/plain", **fields)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what happens at the server, in its thread. A hang fails after 5 s."""
+    with anyio.fail_after(5):
+        while not condition():  # noqa: ASYNC110 - the other side has no event of our loop
+            await anyio.sleep(0.001)
 
 
 @define(eq=False)
@@ -71,6 +79,10 @@ class Visit:
         """Stay silent until the client goes or the server stops."""
         while await self.reader.read(65536):
             pass
+
+    async def wait(self, event: threading.Event) -> None:
+        """Wait for the test."""
+        await asyncio.to_thread(event.wait, 5)
 
     def reset(self) -> None:
         """Cut the connection with RST."""
@@ -143,6 +155,7 @@ class Loop:
         finally:
 
             async def stop():
+                await asyncio.sleep(0.01)  # closing amid an accept makes asyncio lose the socket
                 server.close()
                 for task in tuple(served.open):
                     task.cancel()

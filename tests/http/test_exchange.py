@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 import traceback
+from datetime import UTC, datetime
 
 import anyio
 import pytest
@@ -26,6 +27,7 @@ from tests.http.scripted import (
     closing,
     get,
     post,
+    until,
 )
 
 pytestmark = pytest.mark.anyio
@@ -63,29 +65,33 @@ async def test_connections_are_kept(transport, servers):
     assert b"content-length: 0" in server.requests[-1][0].lower()
 
 
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Trailer: 1\r\n\r\n"
+)
+
+
 @pytest.mark.parametrize(
     "reply",
     [
         OK,
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n"
-        b"X-Trailer: 1\r\n\r\n",
+        CHUNKED,
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK,
     ],
     ids=["length", "chunked", "interim"],
 )
 async def test_reply_may_come_in_any_pieces(transport, servers, reply):
     """A reply split at every byte reads the same as in one piece, and trailers are no headers."""
-    cut = 0
 
     async def script(visit):
-        while True:
+        for cut in range(len(reply)):
             await visit.request()
             await visit.send(reply[:cut])
-            await visit.writer.drain()
+            await asyncio.sleep(0)
             await visit.send(reply[cut:])
 
     with servers.serving(script) as server:
-        for cut in range(0, len(reply), 3):
+        for _ in range(len(reply)):
             got = await transport.send(get(server.origin))
             assert (got.status, got.body) == (200, b"hello")
             assert got.header("x-trailer") is None
@@ -209,8 +215,7 @@ async def test_endless_body_is_not_read_to_its_end(transport, servers):
 
     with servers.serving(script) as server:
         got = await transport.send(get(server.origin))
-        while server.open:
-            await anyio.sleep(0.001)
+        await until(lambda: not server.open)
     assert got.trouble is Trouble.TOO_LARGE
     assert sent < 64 << 20
 
@@ -370,12 +375,9 @@ async def test_close_ends_exchanges_under_way(transport, servers):
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
                 tasks.start_soon(one)
-            while len(server.requests) < 5:
-                await anyio.sleep(0.001)
+            await until(lambda: len(server.requests) == 5)
             await transport.aclose()
-        with anyio.fail_after(5):
-            while server.open:
-                await anyio.sleep(0.001)
+        await until(lambda: not server.open)
     assert [(one.trouble, one.sent) for one in answers] == [(Trouble.CLOSED, Sent.ALL)] * 5
 
 
@@ -409,13 +411,10 @@ async def test_cancelled_exchange_closes_its_connection(transport, servers):
     with servers.serving(script) as server:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(transport.send, get(server.origin))
-            while not server.requests:
-                await anyio.sleep(0.001)
+            await until(lambda: server.requests)
             tasks.cancel_scope.cancel()
         assert (await transport.send(get(server.origin))).status == 200
-        with anyio.fail_after(5):
-            while server.open:
-                await anyio.sleep(0.001)
+        await until(lambda: not server.open)
     assert server.accepted == 2
 
 
@@ -440,8 +439,7 @@ async def test_cancellation_shows_no_secret(transport, servers):
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one)
-            while not server.requests:
-                await anyio.sleep(0.001)
+            await until(lambda: server.requests)
             tasks.cancel_scope.cancel()
     assert len(seen) == 1
     assert KEY not in seen[0]
@@ -461,6 +459,7 @@ async def test_logs_show_no_secret(transport, servers, caplog):
 
 @pytest.fixture(scope="module")
 def authority():
+    """Give a certificate authority for these tests."""
     return trustme.CA()
 
 
@@ -492,9 +491,7 @@ async def test_tls_with_a_good_certificate(make, servers, authority):
 async def test_tls_that_cannot_be_trusted(make, servers, authority, fault):
     """A certificate that does not fit ends in `TLS`, with nothing sent."""
     if fault == "expired":
-        from datetime import datetime, timezone
-
-        past = datetime(2020, 1, 1, tzinfo=timezone.utc)
+        past = datetime(2020, 1, 1, tzinfo=UTC)
         certificate = authority.issue_cert("127.0.0.1", not_after=past)
     else:
         certificate = authority.issue_cert("other.test" if fault == "wrong-host" else "127.0.0.1")
@@ -507,6 +504,7 @@ async def test_tls_that_cannot_be_trusted(make, servers, authority, fault):
         if fault == "plain":
 
             async def script(visit):
+                await visit.reader.read(65536)
                 await visit.send(b"HTTP/1.1 400 Bad\r\n\r\n")
 
             server.script = script

@@ -16,8 +16,8 @@ from solvestream._wire import Request, Response
 from solvestream.errors import SolvestreamError
 from solvestream.providers import createtask, inphp
 from solvestream.providers._images import sniff
-from solvestream.providers.captchaai import CaptchaAI
 from solvestream.providers.capsolver import CapSolver
+from solvestream.providers.captchaai import CaptchaAI
 from solvestream.providers.dialects import ANTICAPTCHA, CAPMONSTER, TWOCAPTCHA
 from solvestream.providers.solvora import Solvora
 
@@ -70,6 +70,7 @@ def image(name: str) -> bytes:
 
 
 def build_task(fields: Mapping[str, Any]) -> Any:
+    """Build a task from plain values; `type` is its class."""
     values = dict(fields)
     kind = getattr(tasks, values.pop("type"))
     if "image" in values:
@@ -95,6 +96,7 @@ def call_of(account: Any, call: Mapping[str, Any]) -> Any:
 
 
 def response_of(reply: Mapping[str, Any]) -> Response:
+    """Build a reply; its body is text, JSON, or bytes as `hex`."""
     body = bytes.fromhex(reply["hex"]) if "hex" in reply else reply.get("body", "")
     if isinstance(body, dict | list):
         body = json.dumps(body)
@@ -107,6 +109,7 @@ def response_of(reply: Mapping[str, Any]) -> Response:
 
 
 def plain_request(request: Request) -> dict[str, Any]:
+    """Show a request as JSON, its body read by the standard library."""
     limits = request.limits
     found: dict[str, Any] = {
         "line": f"{request.method} {request.origin}{request.target}",
@@ -156,6 +159,7 @@ def plain(value: object) -> Any:
 
 
 def outcome_of(read: Callable[[Response], object], response: Response) -> Any:
+    """Read a reply; an error of ours is an outcome too."""
     try:
         return read(response)
     except SolvestreamError as error:

@@ -14,8 +14,8 @@ from solvestream._secret import Secret
 from solvestream._wire import Response
 from solvestream.errors import SolvestreamError, UsageError
 from solvestream.providers._protocol import Pacing, Provider
-from solvestream.providers.captchaai import CaptchaAI
 from solvestream.providers.capsolver import CapSolver
+from solvestream.providers.captchaai import CaptchaAI
 from solvestream.providers.solvora import Solvora
 from tests.providers.support import ACCOUNTS, KEY, Asked, build_task, image, outcome_of
 
@@ -92,7 +92,7 @@ def test_every_account_is_a_provider(service: str):
     ],
 )
 def test_addresses_that_are_taken(url: str):
-    """https anywhere, plain http on loopback."""
+    """Any https address is taken, and plain http on loopback."""
     assert CaptchaAI("k", base_url=url).base_url == url
 
 

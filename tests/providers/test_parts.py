@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from solvestream import tasks
 from solvestream.errors import InvalidTask, UsageError
-from solvestream.providers import captchaai, capsolver
+from solvestream.providers import capsolver, captchaai
 from solvestream.providers._codes import find_code
 from solvestream.providers._images import MEDIA_TYPES, sniff
 from solvestream.providers._multipart import multipart

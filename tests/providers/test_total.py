@@ -48,8 +48,11 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner)
 )
 names = st.sampled_from(
-    "status request result task_id time solves errorId errorCode errorDescription solution taskId "
-    "text answers balance detail price user_agent threads working_threads challenge".split()
+    [
+        *("status", "request", "result", "task_id", "time", "solves", "errorId", "errorCode"),
+        *("errorDescription", "solution", "taskId", "text", "answers", "balance", "detail"),
+        *("price", "user_agent", "threads", "working_threads", "challenge"),
+    ]
 )
 objects = st.dictionaries(names, values).map(lambda found: json.dumps(found).encode())
 bodies = st.one_of(

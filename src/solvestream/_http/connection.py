@@ -107,8 +107,9 @@ class Connection(asyncio.Protocol):
         return self._exchange
 
     def encrypt(self, transport: asyncio.Transport) -> None:
-        """Talk through TLS from now on. (It pauses at "size >= high", not at "size > high".)"""
+        """Talk through TLS from now on."""
         self._transport = transport
+        # It pauses when the buffer reaches the mark, the plain one when it passes it.
         transport.set_write_buffer_limits(high=1)
 
     def usable(self, *, fresh: bool) -> bool:

@@ -23,7 +23,7 @@ MAX_INTERIM: Final = 64
 _CHUNK_OVERHEAD: Final = 8
 """A chunk of one byte takes six; more than this a byte is padding, not a reply."""
 
-_KEEP_ALIVE = re.compile(r"(?:^|[\s,;])timeout\s*=\s*(\d{1,6})", re.IGNORECASE | re.ASCII)
+_KEEP_ALIVE = re.compile(r"(?:^|[\s,;])timeout\s*=\s*(\d{1,6})(?!\d)", re.IGNORECASE | re.ASCII)
 
 
 class _Refused(Exception):  # never leaves this module; it only stops the parser

@@ -125,6 +125,7 @@ class Route:
     async def wait_closed(self) -> None:
         """Wait until `close` has come to its end: no task and no socket is left."""
         await asyncio.gather(*self.dials, return_exceptions=True)
+        self.dials.clear()  # one cancelled before its first step could not sign off
         while self.connections:
             self._gone.clear()
             await self._gone.wait()

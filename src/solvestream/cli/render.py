@@ -34,7 +34,7 @@ _SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 _LABELS = ("Batch", "Invoice", "Lot", "Model", "Order", "Parcel", "Serial", "Shelf")
 _UNITS = ("kWh", "m3", "MWh")
-_GOODS = ("Apples", "Bread", "Butter", "Coffee", "Honey", "Milk", "Pasta", "Rice", "Tea", "Water")
+_GOODS = ("Apples", "Bread", "Butter", "Coffee", "Honey", "Milk", "Pasta", "Rice", "Tea", "TOTAL")
 _PAPERS = ("white", "#fbf6e6", "#eef3f7")
 _INKS = ("black", "#1d2b4f", "#4a2412")
 
@@ -75,9 +75,7 @@ def _meter(draw: random.Random) -> str:
 
 def _receipt(draw: random.Random) -> str:
     price = f"{draw.randrange(1, 100)}.{draw.randrange(100):02}"
-    if draw.random() < 0.3:
-        return f"TOTAL {price} EUR"
-    return f"{draw.randrange(1, 10)} x {draw.choice(_GOODS)} {price}"
+    return f"{draw.choice(_GOODS)} {price} EUR"
 
 
 _TEXTS: dict[str, Callable[[random.Random], str]] = {

@@ -93,6 +93,8 @@ class Account:
 
     def _clean(self, refusal: Refusal, codes: Codes) -> Refusal:
         """Scrub a service's words. A code of the table is no secret and stays as it is."""
+        if refusal.code in codes and not refusal.message:
+            return refusal
         code = refusal.code if refusal.code in codes else self.scrub(refusal.code)
         return Refusal(code, self.scrub(refusal.message))
 

@@ -19,6 +19,7 @@ from solvestream._outcomes import (
     Throttled,
     Unknown,
 )
+from solvestream._wire import Response
 from solvestream.errors import (
     AccountError,
     Charged,
@@ -27,6 +28,7 @@ from solvestream.errors import (
     TaskLost,
 )
 from solvestream.providers._reply import Refusal
+from solvestream.providers._retry_after import retry_after
 
 CodeClass = Literal[
     "pending",
@@ -71,28 +73,28 @@ def find_code(text: object, codes: Codes, message: object = None) -> Refusal | N
     words = message if isinstance(message, str) else ""
     if text in codes:
         return Refusal(text, words)
-    shape = _SHAPE(text)
+    shape = _SHAPE(text) if text.startswith("ERROR_") else None
     return Refusal(shape[1], words or (shape[2] or "").strip()) if shape else None
 
 
-def submit_outcome(refusal: Refusal, codes: Codes, wait: float | None) -> SubmitOutcome:
-    """Return what a refused submit comes to. `wait` is what `Retry-After` says."""
+def submit_outcome(refusal: Refusal, codes: Codes, response: Response) -> SubmitOutcome:
+    """Return what a refused submit comes to."""
     code = codes.get(refusal.code, _UNLISTED)
     if code.kind == "busy":
-        return Busy(refusal.code, code.wait if wait is None else wait)
+        return Busy(refusal.code, _wait(code, response))
     if code.kind in {"pending", "lost"}:
         return Unknown(f"a submit answered by {refusal.code}", refusal.code)
-    return _outcome(refusal, code, wait, "no")
+    return _outcome(refusal, code, response, "no")
 
 
-def look_outcome(refusal: Refusal, codes: Codes, wait: float | None) -> LookOutcome:
-    """Return what an unsuccessful look comes to. `wait` is what `Retry-After` says."""
+def look_outcome(refusal: Refusal, codes: Codes, response: Response) -> LookOutcome:
+    """Return what an unsuccessful look comes to."""
     code = codes.get(refusal.code, _UNLISTED)
     if code.kind == "pending":
         return Pending()
     if code.kind == "lost":
         return Lost(refusal.code, refusal.message)
-    return _outcome(refusal, code, wait, code.charged)
+    return _outcome(refusal, code, response, code.charged)
 
 
 def as_error(outcome: object, account: str) -> SolvestreamError:
@@ -113,16 +115,20 @@ def as_error(outcome: object, account: str) -> SolvestreamError:
 
 
 def _outcome(
-    refusal: Refusal, code: Code, wait: float | None, charged: Charged
+    refusal: Refusal, code: Code, response: Response, charged: Charged
 ) -> Throttled | AccountDown | Failed | Unknown:
     name, message, kind = refusal.code, refusal.message, code.kind
     if kind in {"busy", "throttled"}:
-        return Throttled(name, code.wait if wait is None else wait)
+        return Throttled(name, _wait(code, response))
     if kind == "key" or kind == "funds" or kind == "ban":  # noqa: PLR1714 - narrows the type
         return AccountDown(name, kind, code.wait, message)
     if kind == "trouble":
-        return Unknown(
-            f"the service is in trouble: {name}", name, code.wait if wait is None else wait
-        )
+        return Unknown(f"the service is in trouble: {name}", name, _wait(code, response))
     blame: Literal["task", "input"] = "input" if kind == "input" else "task"
     return Failed(name, blame, again=kind == "again", charged=charged, message=message)
+
+
+def _wait(code: Code, response: Response) -> float | None:
+    """Seconds to wait: what the service asks for, else what the table says."""
+    asked = retry_after(response)
+    return code.wait if asked is None else asked

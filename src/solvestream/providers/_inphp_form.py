@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from attrs import frozen
@@ -165,11 +166,20 @@ def _bls(task: Bls, spelling: Spelling) -> Form:
 def _raw(task: RawTask, _: Spelling) -> Form:
     form: Form = {}
     for name, value in task.fields.items():
-        if not isinstance(value, str | int | float):
+        text = _field(value)
+        if text is None:
             fix = f"give field {name} as str, int, float or bool; this service takes forms"
-            raise InvalidTask(field="fields", value=value, fix=fix)
-        form[str(name)] = str(int(value)) if isinstance(value, bool) else f"{value}"
+            raise InvalidTask(field="fields", value=type(value).__name__, fix=fix)
+        form[str(name)] = text
     return form
+
+
+def _field(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(int(value))
+    with suppress(ValueError):  # an int of more digits than Python prints
+        return str(value) if isinstance(value, str | int | float) else None
+    return None
 
 
 def _proxy(proxy: Proxy, spelling: Spelling) -> Form:

@@ -44,7 +44,6 @@ from solvestream.providers._reply import (
     number,
     says_no,
 )
-from solvestream.providers._retry_after import retry_after
 from solvestream.results import Balance, Threads
 from solvestream.tasks import ImageToText, Proxy, RawTask, Task
 
@@ -203,7 +202,7 @@ class CreateTask(Account):
     def _read_submit(self, kind: str, response: Response) -> SubmitOutcome:
         reply = self._read(response)
         if isinstance(reply, Refusal):
-            return submit_outcome(reply, self.dialect.codes, retry_after(response))
+            return submit_outcome(reply, self.dialect.codes, response)
         if not isinstance(reply, dict):
             return reply
         task_id = self._task_id(reply)
@@ -218,7 +217,7 @@ class CreateTask(Account):
     def _read_look(self, kind: str, task_id: str, response: Response) -> list[LookOutcome]:
         reply = self._read(response)
         if isinstance(reply, Refusal):
-            return [look_outcome(reply, self.dialect.codes, retry_after(response))]
+            return [look_outcome(reply, self.dialect.codes, response)]
         if not isinstance(reply, dict):
             return [reply]
         if reply.get("taskId") not in (None, "", task_id):
@@ -244,9 +243,7 @@ class CreateTask(Account):
         if isinstance(reply, dict):
             return as_error(Unknown("the reply does not hold what was asked for"), self.name)
         if isinstance(reply, Refusal):
-            return as_error(
-                look_outcome(reply, self.dialect.codes, retry_after(response)), self.name
-            )
+            return as_error(look_outcome(reply, self.dialect.codes, response), self.name)
         return as_error(reply, self.name)
 
     def _read(self, response: Response) -> Reply:

@@ -55,7 +55,6 @@ from solvestream.providers._reply import (
     says_no,
     whole,
 )
-from solvestream.providers._retry_after import retry_after
 from solvestream.results import Balance, Threads
 from solvestream.tasks import Bls, ImageToText, Task
 
@@ -245,7 +244,7 @@ class InPhp(Account):
     def _read_submit(self, response: Response) -> SubmitOutcome:
         reply = self._read(response)
         if isinstance(reply, Refusal):
-            return submit_outcome(reply, self._codes, retry_after(response))
+            return submit_outcome(reply, self._codes, response)
         if not isinstance(reply, Success):
             return reply
         task_id = reply.value
@@ -258,7 +257,7 @@ class InPhp(Account):
     def _read_one_shot(self, response: Response) -> SubmitOutcome:
         reply = self._read(response)
         if isinstance(reply, Refusal):
-            return submit_outcome(reply, self._codes, retry_after(response))
+            return submit_outcome(reply, self._codes, response)
         return self._solved("image", reply) if isinstance(reply, Success) else reply
 
     def _read_look(self, kind: str, response: Response) -> list[LookOutcome]:
@@ -293,7 +292,7 @@ class InPhp(Account):
         if isinstance(reply, Success):
             return self._solved(kind, reply)
         if isinstance(reply, Refusal):
-            return look_outcome(reply, self._codes, retry_after(response))
+            return look_outcome(reply, self._codes, response)
         return reply
 
     def _solved(self, kind: str, reply: Success) -> Solved | Unknown:

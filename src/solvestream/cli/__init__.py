@@ -1,0 +1,34 @@
+"""The command line: `solvestream serve`, `demo`, `solve` and `balance` (extra `cli`).
+
+Importing this costs nothing; what a command needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: all went well. 1: something failed. 2: called wrongly, or an extra is not installed.
+    130: stopped by Ctrl-C or SIGTERM.
+
+    Args:
+        arguments: what follows the command's name; default: `sys.argv[1:]`.
+    """
+    from solvestream.cli.extras import MissingExtra, need  # noqa: PLC0415 - imported when used
+
+    try:
+        need("cli")
+        from solvestream.cli.app import run  # noqa: PLC0415 - the extra is there
+
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except MissingExtra as error:
+        print(f"solvestream: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

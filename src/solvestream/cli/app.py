@@ -1,0 +1,195 @@
+"""The commands and their options; what they do is in the module of each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from attrs import asdict, frozen
+from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts.validators import Number
+
+import solvestream
+from solvestream import ImageToText, InvalidTask, UsageError
+from solvestream.cli.accounts import Service, at_local, from_environment
+from solvestream.cli.extras import need
+
+EXIT_CODES = (
+    "Exit codes: 0 all went well; 1 something failed; 2 called wrongly, or an extra is missing; "
+    "130 stopped."
+)
+
+app = App(
+    name="solvestream",
+    help="Keeps recognition tasks in flight at services and streams their results.",
+    help_epilogue=EXIT_CODES,
+    help_formatter="plain",
+    version=solvestream.__version__,
+    suppress_keyboard_interrupt=False,
+)
+
+_image = Group("Image options")
+_count = Number(gte=1)
+
+
+@Parameter(name="*", group=_image)
+@frozen(kw_only=True)
+class ImageOptions:
+    """What is known of the text in the images; services get what they understand."""
+
+    numeric: Annotated[
+        int | None, Parameter(help="1 digits, 2 letters, 3 either, 4 neither; 0 any.")
+    ] = None
+    case_sensitive: Annotated[
+        bool | None, Parameter(help="Upper and lower case matter.", negative="")
+    ] = None
+    min_length: Annotated[int | None, Parameter(help="1 to 20 characters.")] = None
+    max_length: Annotated[int | None, Parameter(help="1 to 20 characters.")] = None
+    phrase: Annotated[bool | None, Parameter(help="More than one word.", negative="")] = None
+    calc: Annotated[bool | None, Parameter(help="A sum: give its result.", negative="")] = None
+    language: Annotated[int | None, Parameter(help="1 Cyrillic, 2 Latin; 0 any.")] = None
+    instructions: Annotated[str | None, Parameter(help="A note for who reads it.")] = None
+    module: Annotated[str | None, Parameter(help="The service's reading module.")] = None
+    score: Annotated[float | None, Parameter(help="Lowest confidence, 0.8 to 1.")] = None
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code."""
+    from solvestream.cli.local import CannotRun  # noqa: PLC0415 - imported when used
+
+    try:
+        return app(list(arguments), exit_on_error=False, result_action="return_value") or 0
+    except CycloptsError:  # cyclopts has said what
+        return 2
+    except (UsageError, InvalidTask) as error:
+        print(f"solvestream: {error}", file=sys.stderr)
+        return 2
+    except CannotRun as error:
+        print(f"solvestream: {error}", file=sys.stderr)
+        return 1
+
+
+@app.command
+def serve(
+    *,
+    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="0 picks a free one.")] = 8080,
+    engine: Annotated[
+        Literal["read", "simulate"], Parameter(help="Read images for real, or make answers up.")
+    ] = "read",
+    key: Annotated[str | None, Parameter(help="A key you make up for this service.")] = None,
+    slots: Annotated[
+        int | None, Parameter(help="Tasks in work at once; default: no bound.", validator=_count)
+    ] = None,
+    max_image_bytes: Annotated[
+        int, Parameter(help="Larger images are refused.", validator=_count)
+    ] = 102_400,
+    latency: Annotated[
+        str | None, Parameter(help="Seconds a task takes, LOW:HIGH (simulate).")
+    ] = None,
+    failure_rate: Annotated[
+        float | None, Parameter(help="Share that is unsolvable, 0 to 1 (simulate).")
+    ] = None,
+    seed: Annotated[int | None, Parameter(help="Of all chance (simulate).")] = None,
+) -> int:
+    """Run a local service that speaks the protocols of CaptchaAI, Solvora and CapSolver.
+
+    It reads images for real, or simulates latency and failures. Stop it with Ctrl-C.
+    """
+    need("local")
+    from solvestream.cli import serve as command  # noqa: PLC0415 - imported when used
+
+    settings = command.settings(
+        engine=engine,
+        key=key,
+        slots=slots,
+        max_image_bytes=max_image_bytes,
+        latency=latency,
+        failure_rate=failure_rate,
+        seed=seed,
+    )
+    return command.serve(settings, host=host, port=port)
+
+
+@app.command
+def demo(
+    *,
+    tasks: Annotated[int, Parameter(help="Images to read.", validator=_count)] = 200,
+    seed: Annotated[int, Parameter(help="Of the images.")] = 7,
+    json: Annotated[bool, Parameter(help="Print one JSON object.", negative="")] = False,
+) -> int:
+    """Read images with known text through three protocols at once, with no network and no key.
+
+    It renders labels, meter readings and receipt lines, starts the local service, and compares
+    what comes back with the truth. Fails if an image does, or if under 95 % are read exactly.
+    """
+    need("local", "demo")
+    from solvestream.cli.demo import demo  # noqa: PLC0415 - imported when used
+
+    return demo(tasks=tasks, seed=seed, as_json=json)
+
+
+@app.command
+def solve(
+    *paths: Annotated[str, Parameter(help="Image files, directories, patterns.")],
+    service: Annotated[
+        Service | None, Parameter(help="Whose account; default: all in the environment.")
+    ] = None,
+    local: Annotated[
+        bool, Parameter(help="Start the local service, for this run.", negative="")
+    ] = False,
+    base_url: Annotated[str | None, Parameter(help="Address of the service.")] = None,
+    in_flight: Annotated[
+        int, Parameter(help="Images under way at most.", validator=_count)
+    ] = 1_000,
+    ordered: Annotated[
+        bool, Parameter(help="Results in the order of the images.", negative="")
+    ] = False,
+    deadline: Annotated[float | None, Parameter(help="Seconds for each image.")] = None,
+    image: ImageOptions | None = None,
+) -> int:
+    """Read the text in images: one line of JSON a result, as it comes; progress on stderr.
+
+    Keys come from the environment alone, as arguments show in process lists: CAPTCHAAI_API_KEY,
+    CAPSOLVER_API_KEY, SOLVORA_API_KEY with SOLVORA_BASE_URL. When stopped, it prints tickets of
+    what was paid on stderr.
+    """
+    from solvestream.cli import paths as found  # noqa: PLC0415 - imported when used
+    from solvestream.cli.solve import solve  # noqa: PLC0415 - imported when used
+
+    if not paths:
+        raise UsageError("solve: name image files or directories")
+    options = asdict(image or ImageOptions()) | {"deadline": deadline}
+    ImageToText(b"any", **options).check()
+    tasks = found.tasks(paths, **options)
+    if not local:
+        accounts = from_environment(service, base_url)
+        return solve(tasks, accounts, in_flight=in_flight, ordered=ordered)
+    if base_url:
+        raise UsageError("--base-url: --local has its own; leave one of them out")
+    need("local")
+    from solvestream.cli.local import local_service  # noqa: PLC0415 - imported when used
+
+    with local_service() as here:
+        accounts = [at_local(service or "capsolver", here.url, here.key)]
+        return solve(tasks, accounts, in_flight=in_flight, ordered=ordered)
+
+
+@app.command
+def balance(
+    *,
+    service: Annotated[
+        Service | None, Parameter(help="Whose account; default: all in the environment.")
+    ] = None,
+    base_url: Annotated[str | None, Parameter(help="Address of the service.")] = None,
+    json: Annotated[bool, Parameter(help="Print one JSON object.", negative="")] = False,
+) -> int:
+    """Show what is left on the accounts, in USD or solves.
+
+    Keys come from the environment alone: CAPTCHAAI_API_KEY, CAPSOLVER_API_KEY, SOLVORA_API_KEY
+    with SOLVORA_BASE_URL.
+    """
+    from solvestream.cli.balance import balance  # noqa: PLC0415 - imported when used
+
+    return balance(from_environment(service, base_url), as_json=json)

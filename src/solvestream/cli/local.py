@@ -1,0 +1,29 @@
+"""A local service for the run of one command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from solvestream.server import LocalService, Settings
+
+MAX_IMAGE_BYTES = 10 << 20
+"""More than the services take: on one's own machine nothing is paid by the byte."""
+
+
+class CannotRun(Exception):
+    """A command cannot do its work here. The message says why."""
+
+
+@contextmanager
+def local_service() -> Iterator[LocalService]:
+    """Run a service that reads images. Raises `CannotRun` when it does not start."""
+    service = LocalService(Settings(engine="read", max_image_bytes=MAX_IMAGE_BYTES))
+    try:
+        service.start()
+    except RuntimeError as error:
+        raise CannotRun(str(error)) from None
+    try:
+        yield service
+    finally:
+        service.stop()

@@ -1,0 +1,74 @@
+"""`solvestream serve`: the local service in the foreground."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import Any, Literal
+
+from solvestream import UsageError
+from solvestream.cli.local import CannotRun
+from solvestream.server import DEFAULT_KEY, Account, Latency, Settings, run
+
+
+def serve(settings: Settings, *, host: str, port: int) -> int:
+    """Serve until Ctrl-C; return 0. Raises `CannotRun` when the service cannot start."""
+    print(_how_to(settings.accounts[0].key), file=sys.stderr)
+    try:
+        with suppress(KeyboardInterrupt):
+            run(settings, host, port)
+    except OSError as error:
+        raise CannotRun(f"{host}:{port}: {error.strerror or error}") from None
+    return 0
+
+
+def settings(
+    *,
+    engine: Literal["read", "simulate"],
+    key: str | None,
+    slots: int | None,
+    max_image_bytes: int,
+    **simulated: Any,
+) -> Settings:
+    """Return the service's settings from the command's options; `None` is its default.
+
+    Raises `UsageError` for a bad value, and for one that the engine has no use for.
+    """
+    simulated = {name: value for name, value in simulated.items() if value is not None}
+    if simulated and engine != "simulate":
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in simulated)
+        raise UsageError(f"{names}: only with --engine simulate; images are read for real")
+    if "latency" in simulated:
+        simulated["latency"] = latency(simulated["latency"])
+    account = {"key": key, "slots": slots}
+    try:
+        mine = Account(**{name: value for name, value in account.items() if value is not None})
+        return Settings(
+            accounts=(mine,), engine=engine, max_image_bytes=max_image_bytes, **simulated
+        )
+    except ValueError as error:
+        raise UsageError(str(error.args[0])) from None
+
+
+def latency(text: str) -> Latency:
+    """Read `LOW:HIGH`, or one number, in seconds. Raises `UsageError`."""
+    low, colon, high = text.partition(":")
+    try:
+        if not colon:
+            return Latency(low=float(low))
+        return Latency(shape="uniform", low=float(low), high=float(high))
+    except ValueError:
+        raise UsageError(
+            f"--latency={text}: give LOW:HIGH in seconds, as 2:6, or one number"
+        ) from None
+
+
+def _how_to(key: str) -> str:
+    shown = repr(key) if key == DEFAULT_KEY else "KEY"
+    return f"""\
+Accounts at this service, with the URL below:
+  CaptchaAI({shown}, base_url=URL)
+  Solvora({shown}, base_url=URL)
+  CapSolver({shown}, base_url=URL)
+or: CAPTCHAAI_API_KEY={shown} solvestream solve --service captchaai --base-url URL FILES
+"""

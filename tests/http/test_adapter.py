@@ -1,0 +1,272 @@
+"""What only the httpx adapter promises."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import anyio
+import httpx
+import pytest
+import respx
+import trio
+
+from solvestream import _http
+from solvestream._http import open_transport
+from solvestream._http.httpx_adapter import HttpxTransport
+from solvestream._http.pool import Pool
+from solvestream._wire import Broken, Limits, Origin, Response, Sent, Trouble
+from tests.http.scripted import KEY, SHORT, TARGET, answering, get, post
+
+pytestmark = pytest.mark.anyio
+KINDS = "httpx"
+FAR = Origin("https", "service.test", 443)
+
+
+async def test_client_lends_only_its_connections(servers, anyio_backend, caplog):
+    """A user's client keeps its hooks, headers, cookies and log lines to itself."""
+    caplog.set_level(logging.DEBUG)
+    hooked = []
+
+    async def hook(request):
+        hooked.append(request)
+
+    with servers.serving(answering()) as server:
+        async with httpx.AsyncClient(
+            headers={"X-Mine": "1"}, cookies={"a": "b"}, event_hooks={"request": [hook]}
+        ) as client:
+            transport = HttpxTransport(client)
+            assert (await transport.send(get(server.origin))).body == b"hello"
+            await transport.aclose()
+            assert not client.is_closed
+            await client.get(str(server.origin) + "/mine")
+    assert b"x-mine" not in server.requests[0][0].lower()
+    assert b"cookie" not in server.requests[0][0].lower()
+    assert len(hooked) == 1
+    assert KEY not in caplog.text
+    assert "/mine" in caplog.text  # the user's own line is still written
+
+
+async def test_closed_client_is_a_closed_transport(anyio_backend):
+    """A client closed by its owner ends our use of it."""
+    client = httpx.AsyncClient()
+    await client.aclose()
+    got = await HttpxTransport(client).send(get(FAR))
+    assert (got.trouble, got.sent) == (Trouble.CLOSED, Sent.NOTHING)
+
+
+async def test_owned_client_is_closed(anyio_backend):
+    """With `owns=True` closing goes through."""
+    client = httpx.AsyncClient()
+    await HttpxTransport(client, owns=True).aclose()
+    assert client.is_closed
+
+
+async def test_mock_transport_answers(anyio_backend):
+    """httpx.MockTransport works, the same reply twice, and gives a delimited reply."""
+    reply = httpx.Response(200, text="OK|1")
+    transport = HttpxTransport(httpx.MockTransport(lambda request: reply))
+    for _ in range(2):
+        got = await transport.send(post(FAR))
+        assert (got.status, got.body, got.delimited, got.sent) == (200, b"OK|1", True, Sent.ALL)
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (httpx.ConnectError, Trouble.CONNECT),
+        (httpx.ConnectTimeout, Trouble.TIMEOUT),
+        (httpx.ReadError, Trouble.RESET),
+        (httpx.ReadTimeout, Trouble.TIMEOUT),
+        (httpx.RemoteProtocolError, Trouble.PROTOCOL),
+        (ZeroDivisionError, Trouble.PROTOCOL),
+    ],
+)
+async def test_mock_that_fails_proves_nothing(anyio_backend, error, trouble):
+    """A transport without a trace gives no evidence: `UNKNOWN`, whatever it raises."""
+
+    def fail(request):
+        raise error(f"no way to {request.url}")
+
+    got = await HttpxTransport(httpx.MockTransport(fail)).send(post(FAR))
+    assert isinstance(got, Broken)
+    assert (got.trouble, got.sent) == (trouble, Sent.UNKNOWN)
+    assert KEY not in repr(got)
+
+
+@pytest.mark.parametrize("using", ["httpcore", "httpx"])
+async def test_respx_just_works(anyio_backend, using):
+    """Under respx the default transport goes through httpx and meets the mock."""
+    chosen = httpx.AsyncClient() if using == "httpx" else None
+    with respx.mock(using=using) as mock:
+        mock.get("https://service.test/res.php").respond(200, text="CAPCHA_NOT_READY")
+        mock.post("https://service.test/in.php").mock(side_effect=httpx.ConnectError)
+        transport = open_transport(chosen)
+        assert isinstance(transport, HttpxTransport)
+        got = await transport.send(get(FAR))
+        assert (got.status, got.body) == (200, b"CAPCHA_NOT_READY")
+        refused = post(FAR)
+        refused.target = "/in.php"
+        got = await transport.send(refused)
+        # A mock between client and transport is no stock transport, so it proves nothing.
+        proved = Sent.NOTHING if using == "httpcore" else Sent.UNKNOWN
+        assert (got.trouble, got.sent) == (Trouble.CONNECT, proved)
+        got = await transport.send(post(Origin("https", "other.test", 443)))
+        assert isinstance(got, Broken)
+        assert KEY not in repr(got)
+        await transport.aclose()
+    if chosen is not None:
+        await chosen.aclose()
+
+
+async def test_choice_of_transport(anyio_backend):
+    """Our pool on asyncio, httpx on trio, and what is given where it is given."""
+    transport = open_transport()
+    on_trio = anyio_backend[0] == "trio"
+    assert isinstance(transport, HttpxTransport if on_trio else Pool)
+    await transport.aclose()
+    assert isinstance(open_transport(httpx.MockTransport(lambda request: None)), HttpxTransport)
+    with pytest.raises(TypeError, match="http="):
+        open_transport(42)
+    with pytest.raises(TypeError, match="proxy="):
+        HttpxTransport(httpx.MockTransport(lambda request: None), proxy="http://p:1")
+
+
+def test_wrapped_transport_is_not_a_mock(monkeypatch):
+    """Tracing tools wrap the same method; that does not turn our pool off."""
+    import functools
+
+    real = httpx.AsyncHTTPTransport.handle_async_request
+
+    @functools.wraps(real)
+    async def traced(self, request):
+        return await real(self, request)
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", traced)
+    assert not _http._is_mocked()
+
+
+def test_without_httpx_loaded_nothing_is_mocked(monkeypatch):
+    """The question itself does not import httpx."""
+    monkeypatch.delitem(sys.modules, "httpx")
+    monkeypatch.delitem(sys.modules, "httpcore")
+    assert not _http._is_mocked()
+    assert "httpx" not in sys.modules
+
+
+def test_pool_does_not_import_httpx():
+    """The default transport is opened and used without httpx."""
+    code = (
+        "import sys; from solvestream._http import open_transport; open_transport();"
+        "sys.exit('httpx' in sys.modules or 'httpcore' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_proxy_tunnel_that_is_refused_sent_nothing(servers, anyio_backend):
+    """A CONNECT that the proxy refuses is the proxy's exchange: nothing of the request left."""
+    reply = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
+    with servers.serving(answering(reply)) as server:
+        transport = HttpxTransport(proxy=str(server.origin))
+        got = await transport.send(post(FAR))
+        await transport.aclose()
+    assert isinstance(got, Broken)
+    assert (got.trouble, got.sent) == (Trouble.CONNECT, Sent.NOTHING)
+    assert KEY.encode() not in b"".join(head + body for head, body in server.requests)
+
+
+async def test_proxy_carries_plain_requests(servers, anyio_backend):
+    """An explicit proxy is used."""
+    with servers.serving(answering()) as server:
+        transport = HttpxTransport(proxy=str(server.origin))
+        got = await transport.send(get(Origin("http", "service.test", 80)))
+        await transport.aclose()
+    assert got.body == b"hello"
+    assert server.requests[0][0].startswith(b"GET http://service.test/res.php?")
+
+
+async def test_proxies_of_the_environment_are_ignored(servers, anyio_backend, monkeypatch):
+    """`HTTP_PROXY` and the like do not see our requests."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    with servers.serving(answering()) as server:
+        transport = HttpxTransport()
+        assert (await transport.send(get(server.origin))).status == 200
+        await transport.aclose()
+
+
+async def test_retrying_transport_keeps_the_worst_evidence(servers, anyio_backend):
+    """A user's transport that tries twice has sent all, though its last attempt sent nothing."""
+    inner = httpx.AsyncHTTPTransport()
+
+    class Twice(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            reply = await inner.handle_async_request(request)
+            await reply.aread()
+            raise httpx.ConnectError("the second attempt")
+
+    with servers.serving(answering()) as server:
+        got = await HttpxTransport(Twice()).send(post(server.origin))
+        await inner.aclose()
+    assert (got.trouble, got.sent) == (Trouble.CONNECT, Sent.ALL)
+
+
+async def test_waiting_for_the_gate_ends_in_time(servers, anyio_backend):
+    """More exchanges than allowed wait, and those that wait too long have sent nothing."""
+
+    async def script(visit):
+        await visit.request()
+        await visit.hang()
+
+    got = []
+    with servers.serving(script) as server:
+        transport = HttpxTransport(max_exchanges=1)
+        limits = Limits(connect=0.05, read=0.2, total=0.2)
+
+        async def one():
+            got.append(await transport.send(get(server.origin, limits=limits)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one)
+            tasks.start_soon(one)
+        await transport.aclose()
+    assert sorted((one.trouble, one.sent) for one in got) == [
+        (Trouble.TIMEOUT, Sent.NOTHING),
+        (Trouble.TIMEOUT, Sent.ALL),
+    ]
+
+
+async def test_mock_that_hangs_ends_at_the_total_deadline(anyio_backend):
+    """The total deadline is ours, not the transport's."""
+
+    async def hang(request):
+        await anyio.sleep(60)
+
+    got = await HttpxTransport(httpx.MockTransport(hang)).send(post(FAR, limits=SHORT))
+    assert (got.trouble, got.sent) == (Trouble.TIMEOUT, Sent.UNKNOWN)
+
+
+def test_repr_tells_the_state():
+    """The adapter says how busy it is."""
+
+    async def run():
+        transport = HttpxTransport()
+        assert repr(transport) == "<HttpxTransport 0 exchanges under way>"
+        await transport.aclose()
+        assert isinstance(await transport.send(get(FAR)), Broken)
+        return repr(transport)
+
+    assert trio.run(run) == "<HttpxTransport closed>"
+
+
+async def test_target_is_not_rewritten(servers, anyio_backend):
+    """What the protocol module quoted goes out as it is."""
+    target = "/res.php?a=%2F%20+b&c=%5Bx%5D&key=~-._"
+    with servers.serving(answering()) as server:
+        transport = HttpxTransport()
+        got = await transport.send(get(server.origin, target))
+        await transport.aclose()
+    assert isinstance(got, Response)
+    assert server.requests[0][0].split(b" ")[1] == target.encode()
+    assert TARGET not in repr(got)
