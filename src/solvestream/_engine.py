@@ -88,6 +88,7 @@ class Engine:
         failure: what ended the engine against its will, if anything did.
         closing: no more work is begun.
         wall: seconds from the monotonic clock to the epoch, taken once: it never jumps.
+        now: returns the moment, in monotonic seconds of the running loop.
         left: tickets of what was paid and not done when it closed.
     """
 
@@ -99,6 +100,7 @@ class Engine:
     closing: bool = False
     left: list[Ticket] = field(factory=list[Ticket])
     wall: float = 0.0
+    now: Callable[[], float] = anyio.current_time
     _group: TaskGroup | None = None
     _kicked: anyio.Event = field(factory=anyio.Event)
     _idle: list[_Desk] = field(factory=list[_Desk])
@@ -111,22 +113,21 @@ class Engine:
     _done: anyio.Event = field(factory=anyio.Event)
     _owner: object = None
 
-    def now(self) -> float:
-        """Return the moment, in monotonic seconds of the running loop."""
-        return anyio.current_time()
-
     # Life
 
     async def start(self) -> None:
         """Start the task that owns all workers, outside of the caller's own scopes."""
         started = anyio.Event()
-        self.wall = time.time() - self.now()
         if sniffio.current_async_library() == "trio":
             import trio  # noqa: PLC0415 - only where it is running already
 
+            self.now = trio.current_time
             self._owner = trio.lowlevel.spawn_system_task(self._own, started)
         else:
-            self._owner = asyncio.get_running_loop().create_task(self._own(started))
+            loop = asyncio.get_running_loop()
+            self.now = loop.time
+            self._owner = loop.create_task(self._own(started))
+        self.wall = time.time() - self.now()
         await started.wait()
 
     async def aclose(self) -> None:

@@ -18,15 +18,10 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
-        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
-            raise UsageError(f"key: expected a string, got {type(value).__name__}")
-        if not value:
-            raise UsageError("key: it is empty; pass the key shown in your account")
-        if not value.isascii() or not value.isprintable() or " " in value:
-            raise UsageError(
-                f"key: {len(value)} characters with white space, line ends or non-ASCII among "
-                "them; strip it, a key has none"
-            )
+        problem = _problem(value)
+        if problem is not None:
+            del value  # tracebacks that show locals must not show it
+            raise UsageError(f"key: {problem}")
         self._value = value
 
     def reveal(self) -> str:
@@ -49,3 +44,16 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise UsageError("a key is never pickled; build the account where it is used")
+
+
+def _problem(value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"expected a string, got {type(value).__name__}"
+    if not value:
+        return "it is empty; pass the key shown in your account"
+    if not value.isascii() or not value.isprintable() or " " in value:
+        return (
+            f"{len(value)} characters with white space, line ends or non-ASCII among them; "
+            "strip it, a key has none"
+        )
+    return None

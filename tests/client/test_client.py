@@ -19,6 +19,7 @@ from solvestream import (
     Pacing,
     ProtocolError,
     RecaptchaV2,
+    SolvestreamError,
     SubmitUnknown,
     TaskFailed,
     TaskLost,
@@ -396,18 +397,20 @@ async def test_the_client_s_bound_on_tasks_in_flight_holds(service):
             peak = max(peak, client.statistics().in_flight)
             await anyio.sleep(0.1)
 
-    async with Client(CaptchaAI("key"), max_in_flight=7) as client:
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch, client)
-            results = [r async for r in client.stream([IMAGE] * 40)]
-            group.cancel_scope.cancel()
+    async with (
+        Client(CaptchaAI("key"), max_in_flight=7) as client,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(watch, client)
+        results = [r async for r in client.stream([IMAGE] * 40)]
+        group.cancel_scope.cancel()
     assert all(r.ok for r in results)
     assert peak == 7
 
 
 async def test_statistics_add_up(client, service):
     """Accepted is solved, failed, lost, expired and in flight."""
-    service.on_submit = lambda n: {1: "ERROR_PAGEURL", 2: lost_reply()}.get(n)
+    service.on_submit = {1: "ERROR_PAGEURL", 2: lost_reply()}.get
     service.on_look = lambda ids, n: {2: "ERROR_CAPTCHA_UNSOLVABLE"}.get(n)
     async for _ in client.stream([IMAGE] * 20):
         pass
@@ -429,7 +432,7 @@ async def test_an_internal_failure_is_told_to_every_waiter(client, service, monk
         async def solve():
             try:
                 await client.solve(IMAGE)
-            except Exception as error:
+            except SolvestreamError as error:
                 errors.append(error)
 
         for _ in range(3):

@@ -43,7 +43,11 @@ def test_reference_timing():
     captchaai = CaptchaAI("k").capabilities
     assert captchaai.pace("image") == Pacing(first_look=10, interval=5, max_looks=60, deadline=300)
     assert captchaai.pace("recaptcha_v3").first_look == 20
-    assert captchaai.answer_ttl["turnstile"] == 300
+    assert captchaai.answer_ttl == {
+        **dict.fromkeys(("recaptcha_v2", "recaptcha_v3"), 120),
+        **dict.fromkeys(("geetest_v3", "geetest_v4"), 60),
+        "turnstile": 300,
+    }
     solvora = Solvora("k", base_url="https://a.example").capabilities
     assert solvora.pace("image") == Pacing(first_look=1, interval=1, max_looks=30, deadline=30)
     assert solvora.retention == 30

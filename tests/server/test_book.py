@@ -85,9 +85,9 @@ def test_the_ledger_lists_tasks_and_never_keys():
     holder = book.holder("top-made-up-key")
     task = book.accept(holder, Family.CREATETASK, kind="image", subject="s", usd=0.1, now=0.0)
     book.plan(task, 0.0, ANSWER, 0.0)
-    for _ in range(2):
-        book.look(holder, Family.CREATETASK, task.id, 0.0)
-        book.take(task)
+    for now in (1.5, 2.5):
+        book.look(holder, Family.CREATETASK, task.id, now)
+        book.take(task, now)
     book.report(task, good=False)
     told = book.ledger(0.0, tasks=True)
     assert told["tasks"] == [
@@ -100,6 +100,7 @@ def test_the_ledger_lists_tasks_and_never_keys():
             "charged": 0.1,
             "looks": 2,
             "taken": True,
+            "taken_after": 1.5,
             "reported": "bad",
         }
     ]

@@ -62,7 +62,7 @@ class Exchange:
 class Owner(Protocol):
     """Where connections come home to."""
 
-    def released(self, connection: Connection) -> None:
+    def released(self, connection: Connection, now: float) -> None:
         """Take back a connection fit for another exchange."""
         ...
 
@@ -238,8 +238,9 @@ class Connection(asyncio.Protocol):
         response = reader.response(sent, delimited=delimited)
         self._exchange = None
         if reader.reusable and sent is Sent.ALL and not self._socket.is_closing():
-            self._rest_until(self._loop.time())
-            self._owner.released(self)
+            now = self._loop.time()
+            self._rest_until(now)
+            self._owner.released(self, now)
         else:
             self.drop()
         exchange.settle(response)

@@ -53,9 +53,10 @@ class Route:
         else:
             self.waiting.append(exchange)
             self._watch(exchange.deadline)
-            self._grow()
+            if len(self.dials) < MAX_DIALS and (len(self.connections) < self._limit or self.idle):
+                self._grow()
 
-    def released(self, connection: Connection) -> None:
+    def released(self, connection: Connection, now: float) -> None:
         """Give a connection that is free again to the first who waits, or keep it idle."""
         waiting = self.waiting
         while waiting:
@@ -64,7 +65,7 @@ class Route:
                 waiting.popleft()
             elif connection.usable(fresh=exchange.request.fresh):
                 waiting.popleft()
-                connection.begin(exchange, self._loop.time())
+                connection.begin(exchange, now)
                 self._watch(connection.deadline)
                 return
             else:
@@ -170,7 +171,7 @@ class Route:
         elif outcome is not None:
             self.connects += 1
             self.connections.add(outcome)
-            self.released(outcome)
+            self.released(outcome, self._loop.time())
         self._grow()
 
     def _disappoint(self, broken: Broken) -> None:

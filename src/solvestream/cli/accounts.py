@@ -22,7 +22,7 @@ _KEYS: dict[Service, str] = {
     "capsolver": "CAPSOLVER_API_KEY",
 }
 
-_SOON = Pacing(first_look=0.2, interval=0.2, max_looks=10_000)
+_SOON = Pacing(first_look=0.5, interval=0.5, max_looks=10_000)
 """For a local service behind CaptchaAI's protocol, whose reference is 10 s and 5 s.
 
 Solvora's reference is 1 s already, and CapSolver's protocol answers images at once.

@@ -27,6 +27,7 @@ app = App(
     help_formatter="plain",
     version=solvestream.__version__,
     suppress_keyboard_interrupt=False,
+    error_formatter=lambda error: f"solvestream: {error}",
 )
 
 _image = Group("Image options")
@@ -93,9 +94,10 @@ def serve(
     ] = None,
     seed: Annotated[int | None, Parameter(help="Of all chance (simulate).")] = None,
 ) -> int:
-    """Run a local service that speaks the protocols of CaptchaAI, Solvora and CapSolver.
+    """Run a local service that speaks all three protocols.
 
-    It reads images for real, or simulates latency and failures. Stop it with Ctrl-C.
+    It is CaptchaAI, Solvora and CapSolver on one port: it reads images for real, or simulates
+    latency and failures. Stop it with Ctrl-C.
     """
     need("local")
     from solvestream.cli import serve as command  # noqa: PLC0415 - imported when used
@@ -119,9 +121,9 @@ def demo(
     seed: Annotated[int, Parameter(help="Of the images.")] = 7,
     json: Annotated[bool, Parameter(help="Print one JSON object.", negative="")] = False,
 ) -> int:
-    """Read images with known text through three protocols at once, with no network and no key.
+    """Read images with known text through three protocols at once.
 
-    It renders labels, meter readings and receipt lines, starts the local service, and compares
+    No network, no key. It renders labels, meter readings and receipt lines, starts the local service, and compares
     what comes back with the truth. Fails if an image does, or if under 95 % are read exactly.
     """
     need("local", "demo")
@@ -130,7 +132,7 @@ def demo(
     return demo(tasks=tasks, seed=seed, as_json=json)
 
 
-@app.command
+@app.command(usage="Usage: solvestream solve [OPTIONS] PATH|DIR|PATTERN...")
 def solve(
     *paths: Annotated[str, Parameter(help="Image files, directories, patterns.")],
     service: Annotated[
@@ -149,9 +151,9 @@ def solve(
     deadline: Annotated[float | None, Parameter(help="Seconds for each image.")] = None,
     image: ImageOptions | None = None,
 ) -> int:
-    """Read the text in images: one line of JSON a result, as it comes; progress on stderr.
+    """Read the text in images: one line of JSON a result, as it comes.
 
-    Keys come from the environment alone, as arguments show in process lists: CAPTCHAAI_API_KEY,
+    Progress goes to stderr. Keys come from the environment alone, as arguments show in process lists: CAPTCHAAI_API_KEY,
     CAPSOLVER_API_KEY, SOLVORA_API_KEY with SOLVORA_BASE_URL. When stopped, it prints tickets of
     what was paid on stderr.
     """
@@ -185,7 +187,7 @@ def balance(
     base_url: Annotated[str | None, Parameter(help="Address of the service.")] = None,
     json: Annotated[bool, Parameter(help="Print one JSON object.", negative="")] = False,
 ) -> int:
-    """Show what is left on the accounts, in USD or solves.
+    """Show what is left on your accounts, in USD or solves.
 
     Keys come from the environment alone: CAPTCHAAI_API_KEY, CAPSOLVER_API_KEY, SOLVORA_API_KEY
     with SOLVORA_BASE_URL.

@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 from attrs import asdict, frozen
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -136,31 +137,29 @@ def _show(
     together: Score,
     elapsed: float,
 ) -> None:
-    console = Console(highlight=False)
-    table = Table("protocol", "solved", "failed", "exact", "per second")
-    for heading in ("p50", "p95", "looks per task"):
-        table.add_column(heading)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=SIMPLE)
+    table.add_column("protocol")
+    for heading in ("solved", "failed", "exact", "accuracy", "per s", "p50", "p95", "looks"):
+        table.add_column(heading, justify="right")
     for name, one in {**scores, "together": together}.items():
-        table.add_row(name, *_cells(one), end_section=name == list(scores)[-1])
+        table.add_row(name, *_cells(one))
     console.print(table)
-    wrong = [
-        result for theirs in results.values() for result in theirs if not _is_exact(result)
-    ]
+    wrong = [result for theirs in results.values() for result in theirs if not _is_exact(result)]
     for result in wrong[:SHOWN]:
         got = repr(result.solution.text) if result.solution else str(result.error)
-        console.print(f"{result.tag.text!r} came out as {got}", markup=False)
-    console.print(f"{together.tasks} images in {elapsed:.1f} s")
+        console.print(f"{result.tag.text!r} came out as {got}")
+    console.print(f"{together.tasks} images in {elapsed:.1f} s; looks are per task, p50 and p95 in s")
 
 
 def _cells(one: Score) -> list[str]:
     return [
         str(one.solved),
         str(one.failed),
-        f"{one.exact} ({one.accuracy:.1%})",
+        str(one.exact),
+        f"{one.accuracy:.1%}",
         f"{one.per_second:.1f}",
-        f"{one.latency_p50:.2f} s",
-        f"{one.latency_p95:.2f} s",
+        f"{one.latency_p50:.2f}",
+        f"{one.latency_p95:.2f}",
         f"{one.looks_per_task:.1f}",
     ]

@@ -138,8 +138,6 @@ def cut_pairs(text: str, names: tuple[str, ...]) -> dict[str, str]:
 
 _READERS: dict[str, Callable[[object, Fields], Solution | None]] = {
     "image": _text,
-    "bls": _raw,
-    "raw": _raw,
     "recaptcha_v2": _token,
     "recaptcha_v3": _token,
     "turnstile": _token,

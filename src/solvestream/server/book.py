@@ -54,8 +54,8 @@ class Task:
     outcome: Outcome | None = None
     charged: int = 0
     looks: int = 0
-    taken: bool = False
-    """Whether its outcome was handed out."""
+    taken_at: float | None = None
+    """When its outcome was first handed out."""
     reported: str = ""
 
     def ready(self, now: float) -> Outcome | None:
@@ -77,7 +77,8 @@ class Task:
             "subject": self.subject,
             "charged": _amount(self.charged, self.family),
             "looks": self.looks,
-            "taken": self.taken,
+            "taken": self.taken_at is not None,
+            "taken_after": None if self.taken_at is None else self.taken_at - self.ready_at,
             "reported": self.reported,
         }
 
@@ -224,10 +225,10 @@ class Book:
             return Refusal(Reason.UNKNOWN_TASK)
         return task
 
-    def take(self, task: Task) -> None:
+    def take(self, task: Task, now: float) -> None:
         """Note that a task's outcome was handed out."""
-        if not task.taken:
-            task.taken = True
+        if task.taken_at is None:
+            task.taken_at = now
             task.holder.counts["taken"] += 1
 
     def report(self, task: Task, *, good: bool) -> None:

@@ -120,7 +120,7 @@ class CreateTask:
         return find(holder, Family.CREATETASK, str(task_id), self.desk.clock())
 
     def _hand_out(self, task: Task, outcome: Outcome, **more: str) -> Reply:
-        self.desk.book.take(task)
+        self.desk.book.take(task, self.desk.clock())
         if isinstance(outcome, Refusal):
             return _refused(outcome)
         return Reply.json(_fine(status="ready", solution=_solution(task, outcome), **more))

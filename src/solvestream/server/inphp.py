@@ -82,7 +82,7 @@ class InPhp:
         if isinstance(task, Refusal):
             return speech.refused(task)
         outcome = await self.desk.wait(task, _ONE_SHOT_SECONDS)
-        self.desk.book.take(task)
+        self.desk.book.take(task, self.desk.clock())
         if isinstance(outcome, Refusal):
             return speech.refused(outcome)
         return speech.answer(task, outcome)
@@ -155,7 +155,7 @@ class InPhp:
         outcome = task.ready(now)
         if outcome is None:
             return Refusal(_NOT_READY)
-        self.desk.book.take(task)
+        self.desk.book.take(task, now)
         return outcome if isinstance(outcome, Refusal) else (task, outcome)
 
     def _report(

@@ -70,7 +70,7 @@ class Solvora:
         outcome = task.ready(now)
         if outcome is None:
             return _told(task, "ok", "in_process", None)
-        self.desk.book.take(task)
+        self.desk.book.take(task, now)
         seconds = round(task.ready_at - task.submitted_at, 2)
         if isinstance(outcome, Refusal):
             return _told(task, "fail", _message(outcome), seconds)
