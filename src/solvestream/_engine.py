@@ -22,8 +22,9 @@ import sniffio
 from anyio.abc import TaskGroup
 from attrs import define, field
 
+from solvestream._core.actions import Look, Submit
 from solvestream._core.job import Abandoned, Ended, Job, Unfit
-from solvestream._core.planner import Look, Planner, Submit
+from solvestream._core.planner import Planner
 from solvestream._core.scheduler import Scheduler
 from solvestream._endings import result_of
 from solvestream._outcomes import LookOutcome, Mismatch, SubmitOutcome, Unknown

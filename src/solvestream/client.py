@@ -282,8 +282,8 @@ class Client:
         for name, account in self._accounts.items():
             balances[name] = await self._call(name, account.balance(), tries=2)
             planner = self._scheduler.planners[name]
-            if planner.down is not None and balances[name].amount > 0:
-                planner.down = None
+            if planner.health.down is not None and balances[name].amount > 0:
+                planner.health.down = None
                 self._check_open().kick()
         return balances
 
@@ -307,8 +307,8 @@ class Client:
                 in_flight=planner.gate.under_way,
                 limit=planner.gate.limit,
                 gate="closed" if planner.gate.closed else "open",
-                breaker=planner.breaker.state(now).value,
-                down=None if planner.down is None else planner.down.code,
+                breaker=planner.health.breaker.state(now).value,
+                down=None if planner.health.down is None else planner.health.down.code,
                 **asdict(planner.counts),
             )
             for name, planner in scheduler.planners.items()

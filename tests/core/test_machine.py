@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from solvestream._core.actions import Look, Submit
 from solvestream._core.lifecycle import State
-from solvestream._core.planner import Look, Submit
 from solvestream._core.scheduler import Scheduler
 from solvestream._outcomes import (
     Accepted,

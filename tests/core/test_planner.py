@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from solvestream._core.actions import IDLE, Look, Submit, Wait
+from solvestream._core.health import REFUSED_KEY
 from solvestream._core.job import Expired, NoReply, Unfit
 from solvestream._core.lifecycle import State
-from solvestream._core.planner import IDLE, REFUSED_KEY, Look, Submit, Wait
 from solvestream._outcomes import (
     Accepted,
     AccountDown,
@@ -184,7 +185,7 @@ def test_a_submit_that_never_left_waits_a_little_and_is_sent_again():
     now, waits = 0.0, []
     for _ in range(4):
         submit(planner, now, broken(Sent.NOTHING))
-        planner.breaker.succeeded(planner.breaker.epoch)
+        planner.health.breaker.succeeded(planner.health.breaker.epoch)
         waits.append(planner.next_action(now).until - now)
         now += waits[-1]
     assert waits == [0.25, 0.5, 1.0, 2.0]
@@ -275,7 +276,7 @@ def test_a_bad_key_stops_submits_and_not_looks():
     queue(planner, 3)
     submit(planner)
     submit(planner, 0.0, AccountDown("ERROR_WRONG_USER_KEY", "key"))
-    assert planner.down.code == "ERROR_WRONG_USER_KEY"
+    assert planner.health.down.code == "ERROR_WRONG_USER_KEY"
     assert planner.next_action(0.0).until == 10
     look(planner, 10.0, SOLVED)
     assert planner.next_action(1000.0) is IDLE
@@ -311,7 +312,7 @@ def test_one_bad_reply_to_a_batch_is_one_failure():
     for _ in range(50):
         submit(planner)
     look(planner, 10.0, Unknown("html"))
-    assert planner.breaker.state(10.0) == "closed"
+    assert planner.health.breaker.state(10.0) == "closed"
 
 
 def test_an_outage_costs_few_requests():

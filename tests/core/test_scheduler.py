@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from solvestream._core.actions import IDLE, Look, Submit
 from solvestream._core.job import Expired, NoReply, Stranded
 from solvestream._core.lifecycle import State
-from solvestream._core.planner import IDLE, Look, Submit
 from solvestream._core.scheduler import PATIENCE, Scheduler
 from solvestream._outcomes import Accepted, AccountDown, Busy, Pending
 from solvestream._wire import Broken, Sent, Trouble
@@ -75,7 +75,7 @@ def test_the_soonest_deleted_answer_of_any_account_comes_first():
 def test_one_account_cannot_hold_all_exchanges():
     """Each of n accounts has an n-th of them: a hanging service starves nobody."""
     scheduler = make_scheduler(exchanges=8, a=FakeTraits(), b=FakeTraits())
-    scheduler.planners["b"].down = AccountDown("E", "key")
+    scheduler.planners["b"].health.down = AccountDown("E", "key")
     fill(scheduler, 20)
     assert len(take(scheduler)) == 4
 

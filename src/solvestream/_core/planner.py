@@ -18,9 +18,11 @@ from heapq import heappop, heappush
 
 from attrs import define, field
 
-from solvestream._core.backlog import Backlog, Route
+from solvestream._core.actions import IDLE, Action, Idle, Look, Submit, Wait
+from solvestream._core.backlog import Backlog
 from solvestream._core.backoff import Random, full_jitter
-from solvestream._core.breaker import Breaker
+from solvestream._core.counts import Counts
+from solvestream._core.health import Health, why
 from solvestream._core.job import Abandoned, End, Ended, Expired, Job, NoReply, Traits, Unfit
 from solvestream._core.lifecycle import State, Step, advance
 from solvestream._core.pacing import first_look, next_look
@@ -47,80 +49,8 @@ SLACK = 0.02
 """Seconds a look may be late so that looks are taken out of the calendar in one piece."""
 BATCH_SLACK = 0.2
 """The same where one request looks at many ids: what is due within it shares a request."""
-THROTTLE = 3.0
-"""Seconds to hold back when a service says "too fast" and not for how long."""
-BAN = 300.0
-"""Seconds to leave a service in peace when it bans and does not say for how long."""
-REFUSED_KEY = 30.0
-"""Seconds between looks while the service refuses the key that paid."""
 AGAIN_BASE, AGAIN_CAP = 0.5, 5.0
 """Seconds of backoff before the next submit after one that did not get through."""
-
-
-@define(eq=False)
-class Submit:
-    """Do: submit this job. `epoch` and `started` go back with the outcome."""
-
-    job: Job
-    route: Route
-    epoch: int
-    started: float
-
-
-@define(eq=False)
-class Look:
-    """Do: look at these jobs in one request. `epoch` goes back with the outcomes."""
-
-    jobs: list[Job]
-    epoch: int
-
-
-@define(eq=False)
-class Wait:
-    """Nothing to do until a moment, unless something is told before."""
-
-    until: float
-
-
-class _Idle:
-    until = math.inf
-
-    def __repr__(self) -> str:
-        return "IDLE"
-
-
-IDLE = _Idle()
-"""Nothing to do until something is told."""
-
-Action = Submit | Look | Wait | _Idle
-
-
-@define(eq=False)
-class Counts:
-    """What happened at an account, in numbers that only grow (but `spent`, in USD)."""
-
-    submits: int = 0
-    accepted: int = 0
-    refused: int = 0
-    looks: int = 0
-    requests: int = 0
-    troubles: int = 0
-    throttled: int = 0
-    solved: int = 0
-    failed: int = 0
-    rejected: int = 0
-    lost: int = 0
-    unknown: int = 0
-    expired: int = 0
-    spent: float = 0.0
-
-    def ended(self, step: Step, end: End) -> None:
-        """Count the end of a job."""
-        name = _COUNTED.get(step)
-        if name is not None:
-            setattr(self, name, getattr(self, name) + 1)
-        if isinstance(end, Solved) and end.cost is not None:
-            self.spent += end.cost
 
 
 @define(eq=False)
@@ -136,8 +66,6 @@ class Planner:
         resubmit_unknown: send again what may have been paid; the user's own choice.
         deadlines: the calendar of deadlines, shared; kept by the scheduler.
         ended: where ended jobs go; shared, emptied by the engine.
-        down: why no more submits are sent; `None` while the account is good.
-        trouble: what last broke an exchange, for people.
     """
 
     name: str
@@ -149,12 +77,10 @@ class Planner:
     ended: deque[Ended]
     resubmit_unknown: bool = False
     gate: SlotGate = field(init=False)
-    breaker: Breaker = field(init=False)
+    health: Health = field(init=False)
     counts: Counts = field(factory=Counts)
-    down: AccountDown | None = None
     on_wire: int = 0
     jobs: dict[str, Job] = field(factory=dict[str, Job])
-    trouble: str = ""
     _hold: float = -math.inf
     _vain: int = 0
     _looks: Wheel[Job] = field(init=False)
@@ -162,13 +88,13 @@ class Planner:
 
     def __attrs_post_init__(self) -> None:
         self.gate = SlotGate(self.random, known=self.traits.slots)
-        self.breaker = Breaker(self.random)
+        self.health = Health(self.random, self.counts)
         self._looks = Wheel(SLACK if self.traits.max_batch == 1 else BATCH_SLACK)
 
     def __repr__(self) -> str:
         return (
             f"<Planner {self.name} jobs={len(self.jobs)} on_wire={self.on_wire} "
-            f"limit={self.gate.limit} {self.breaker!r}>"
+            f"limit={self.gate.limit} {self.health.breaker!r}>"
         )
 
     # What to do
@@ -177,42 +103,42 @@ class Planner:
         """Return what to do now. `room`: the client may have one more task under way."""
         if self.on_wire >= self.exchanges:
             return IDLE
-        ready = self.breaker.ready_at()
+        ready = self.health.breaker.ready_at()
         if ready > now:
             return _wait(ready)
         self._surface(now)
         if self._due:
-            return self._start(Look(self._take_due(), self.breaker.epoch))
+            return self._start(Look(self._take_due(), self.health.breaker.epoch))
         open_at = self._submit_at() if room else math.inf
         if open_at <= now and (taken := self.backlog.pop(self.name)) is not None:
             job, route = taken
             job.state = advance(job.state, Step.SUBMIT)
             self.gate.start()
             self.counts.submits += 1
-            return self._start(Submit(job, route, self.breaker.epoch, now))
+            return self._start(Submit(job, route, self.health.breaker.epoch, now))
         return _wait(min(self._looks.next_due(), open_at))
 
     def urgency(self, now: float) -> tuple[float, int] | None:
         """Return how urgent its first due look is, or `None` when none may start now."""
         self._surface(now)
-        if not self._due or self.on_wire >= self.exchanges or self.breaker.ready_at() > now:
+        if not self._due or self.on_wire >= self.exchanges or self.health.breaker.ready_at() > now:
             return None
         return self._due[0][:2]
 
     def more(self, now: float) -> bool:
         """Whether another exchange could start at once beside those on the wire."""
-        if self.on_wire >= self.exchanges or self.breaker.ready_at() > now:
+        if self.on_wire >= self.exchanges or self.health.breaker.ready_at() > now:
             return False
         return bool(self._due) or self._submit_at() <= now
 
     def _submit_at(self) -> float:
         """Return when a submit may go; infinity while none is to go, or may."""
-        if self.down is not None or not self.backlog.has(self.name):
+        if self.health.down is not None or not self.backlog.has(self.name):
             return math.inf
         return max(self.gate.ready_at(), self._hold)
 
     def _start(self, action: Submit | Look) -> Submit | Look:
-        self.breaker.start()
+        self.health.breaker.start()
         self.on_wire += 1
         self.counts.requests += 1
         return action
@@ -247,7 +173,7 @@ class Planner:
     def submitted(self, action: Submit, reply: Broken | SubmitOutcome, now: float) -> None:
         """Take what came of a submit."""
         self.on_wire -= 1
-        self._tell_breaker(action.epoch, reply, now)
+        self.health.take(action.epoch, reply, now)
         if isinstance(reply, Broken):
             self._not_taken(action, judge(reply.sent), reply, now)
             return
@@ -275,16 +201,16 @@ class Planner:
         """Take what came of a look: an outcome for each of its jobs, in their order."""
         self.on_wire -= 1
         if isinstance(reply, Broken):
-            self._tell_breaker(action.epoch, reply, now)
+            self.health.take(action.epoch, reply, now)
             for job in action.jobs:
                 self._look_again(job, now)
         elif isinstance(reply, Mismatch):
-            self.breaker.succeeded(action.epoch)
+            self.health.breaker.succeeded(action.epoch)
             for job in action.jobs:
                 job.alone = True
                 self._look_again(job, now, due=now)
         else:
-            self._tell_breaker(action.epoch, _most_telling(reply), now)
+            self.health.take_all(action.epoch, reply, now)
             for job, outcome in zip(action.jobs, reply, strict=True):
                 self._take_look(job, outcome, now)
 
@@ -294,7 +220,7 @@ class Planner:
         Another account may take it; the job ends when none is left.
         """
         self.on_wire -= 1
-        self.breaker.dropped(action.epoch)
+        self.health.breaker.dropped(action.epoch)
         self.gate.dropped()
         if others := action.route - {self.name}:
             action.job.state = advance(action.job.state, Step.REQUEUE)
@@ -328,7 +254,7 @@ class Planner:
         """Take a submit that got no proper reply: again, or the end of the job."""
         self.gate.dropped()
         job = action.job
-        reason, code = _why(reply)
+        reason, code = why(reply)
         final = isinstance(reply, Broken) and reply.trouble in {Trouble.TLS, Trouble.CLOSED}
         if verdict is not Verdict.NOT_SENT:
             job.attempts += 1
@@ -438,65 +364,13 @@ class Planner:
         self.counts.ended(step, end)
         self.ended.append(Ended(job, end, self.name))
 
-    def _tell_breaker(
-        self, epoch: int, reply: Broken | SubmitOutcome | LookOutcome, now: float
-    ) -> None:
-        breaker = self.breaker
-        match reply:
-            case Broken(trouble=Trouble.CLOSED):
-                breaker.dropped(epoch)
-            case Broken() | Unknown(retry_after=None):
-                self.counts.troubles += 1
-                self.trouble = _why(reply)[0]
-                breaker.failed(epoch, now)
-            case Unknown(retry_after=float() as seconds):
-                self.counts.troubles += 1
-                breaker.trip(epoch, now, seconds)
-            case Throttled(retry_after=seconds):
-                self.counts.throttled += 1
-                breaker.trip(epoch, now, THROTTLE if seconds is None else seconds)
-            case AccountDown(cause="ban", retry_after=seconds):
-                breaker.trip(epoch, now, BAN if seconds is None else seconds)
-            case AccountDown():
-                breaker.trip(epoch, now, 0 if self.down is None else REFUSED_KEY)
-                self.down = reply
-            case _:
-                breaker.succeeded(epoch)
-
 
 DEADLINE_PASSED = "its deadline passed"
 CUT_SHORT = "the submit's reply was cut short, and the service does not know the id in it"
 DELETED = "the service deleted it before an answer was seen"
 
 _AT_SERVICE = {State.WAITING, State.LOOKING}
-_COUNTED = {
-    Step.SOLVE: "solved",
-    Step.FAIL: "failed",
-    Step.REJECT: "rejected",
-    Step.LOSE: "lost",
-    Step.DOUBT: "unknown",
-    Step.EXPIRE: "expired",
-}
 
 
-def _wait(until: float) -> Wait | _Idle:
+def _wait(until: float) -> Wait | Idle:
     return IDLE if until == math.inf else Wait(until)
-
-
-def _why(reply: Broken | SubmitOutcome | LookOutcome) -> tuple[str, str | None]:
-    if isinstance(reply, Broken):
-        return reply.detail, None
-    if isinstance(reply, Unknown):
-        return reply.reason, reply.code
-    return "the service answered with the id of another task", None
-
-
-def _most_telling(outcomes: Sequence[LookOutcome]) -> LookOutcome:
-    """Return the one outcome of a reply that says most about the service itself."""
-    for outcome in outcomes:
-        if isinstance(outcome, AccountDown | Throttled):
-            return outcome
-    for outcome in outcomes:
-        if not isinstance(outcome, Unknown):
-            return outcome
-    return outcomes[0]

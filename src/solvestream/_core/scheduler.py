@@ -11,11 +11,12 @@ from collections import deque
 
 from attrs import define, field
 
+from solvestream._core.actions import IDLE, Action, Look, Submit, Wait
 from solvestream._core.backlog import Backlog
 from solvestream._core.backoff import Random
 from solvestream._core.job import Abandoned, Ended, Expired, Job, NoReply, Stranded, Traits
 from solvestream._core.lifecycle import State, Step, advance
-from solvestream._core.planner import DEADLINE_PASSED, IDLE, Action, Look, Planner, Submit, Wait
+from solvestream._core.planner import DEADLINE_PASSED, Planner
 from solvestream._core.wheel import Wheel
 
 DEADLINE_SLACK = 0.1
@@ -173,11 +174,11 @@ class Scheduler:
         stranded: Stranded | None = None
         for name in route:
             planner = self.planners[name]
-            since = planner.breaker.failing_since
-            if planner.down is not None:
-                stranded = Stranded(planner.down, name)
+            since = planner.health.breaker.failing_since
+            if planner.health.down is not None:
+                stranded = Stranded(planner.health.down, name)
             elif since is not None and now - since >= PATIENCE:
-                stranded = stranded or Stranded(NoReply(planner.trouble), name)
+                stranded = stranded or Stranded(NoReply(planner.health.trouble), name)
             else:
                 return None
         return stranded

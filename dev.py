@@ -1,0 +1,100 @@
+"""Sets up `.venv` in this checkout and runs the demo or the tests. Needs only Python 3.11 and pip.
+
+python3 dev.py demo     install, then `solvestream demo` (further arguments are passed on)
+python3 dev.py test     install, then every check that CI makes (arguments go to pytest)
+python3 dev.py setup    install for development: editable, with all tools
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / "python"
+STAMP = VENV / "installed"
+
+CHECKS = [
+    ["ruff", "check", "."],
+    ["ruff", "format", "--check", "."],
+    ["mypy", "src"],
+    ["pyright"],
+    ["lint-imports", "--no-cache"],
+]
+
+
+def main() -> int:
+    """Run what the first argument names."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - told kindly instead of by a syntax error
+        print("solvestream needs Python 3.11 or newer")
+        return 2
+    what, rest = (sys.argv[1:2] or [""])[0], sys.argv[2:]
+    if what == "demo":
+        install("-e", ".[demo]")
+        return call(BIN / "solvestream", "demo", *rest)
+    if what == "test":
+        return test(rest)
+    if what == "setup":
+        install("-e", ".[demo]", "--group", "lint", "--group", "test")
+        return 0
+    print(__doc__)
+    return 2
+
+
+def test(arguments: list[str]) -> int:
+    """Check the sources, then test the built wheel: `src` is not importable then."""
+    install(".[demo]", "--group", "lint", "--group", "test")
+    call(PYTHON, "-m", "pip", "uninstall", "-q", "-y", "solvestream", quiet=True)
+    run(PYTHON, "-m", "build", "--wheel", "--outdir", VENV / "wheel", ".")
+    wheel = max((VENV / "wheel").glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    run(PYTHON, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", wheel)
+    failed = [check[0] for check in CHECKS if call(BIN / check[0], *check[1:])]
+    environment = {**os.environ, "SOLVESTREAM_TEST_WHEEL": "1"}
+    if call(PYTHON, "-m", "pytest", "-q", *arguments, env=environment):
+        failed.append("pytest")
+    print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
+    return int(bool(failed))
+
+
+def install(*what: str) -> None:
+    """Create the environment and install, unless just that is installed already."""
+    project = (ROOT / "pyproject.toml").read_bytes()
+    stamp = hashlib.sha256(project + repr(what).encode()).hexdigest()
+    if STAMP.exists() and STAMP.read_text() == stamp:
+        return
+    if not PYTHON.exists():
+        print(f"creating {VENV.name}", flush=True)
+        venv.create(VENV, with_pip=True)
+    print("installing (a minute or two the first time)", flush=True)
+    pip = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    run(*pip, "--upgrade", "pip>=25.1")
+    run(*pip, *what)
+    STAMP.write_text(stamp)
+
+
+def run(*command: object) -> None:
+    """Run a command, and stop with its exit code if it fails."""
+    if code := call(*command):
+        sys.exit(code)
+
+
+def call(*command: object, quiet: bool = False, env: dict[str, str] | None = None) -> int:
+    """Run a command in the checkout; returns its exit code and tells how long it took."""
+    started = time.monotonic()
+    output = subprocess.DEVNULL if quiet else None
+    code = subprocess.run([*map(str, command)], cwd=ROOT, env=env, stdout=output).returncode
+    if not quiet:
+        name = " ".join(Path(str(part)).name for part in command[:4])
+        print(f"[{time.monotonic() - started:.0f} s] {name}: exit {code}", flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The health of one account: its service's breaker, and whether the account is good at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import define, field
+
+from solvestream._core.backoff import Random
+from solvestream._core.breaker import Breaker
+from solvestream._core.counts import Counts
+from solvestream._outcomes import (
+    AccountDown,
+    LookOutcome,
+    SubmitOutcome,
+    Throttled,
+    Unknown,
+)
+from solvestream._wire import Broken, Trouble
+
+THROTTLE = 3.0
+"""Seconds to hold back when a service says "too fast" and not for how long."""
+BAN = 300.0
+"""Seconds to leave a service in peace when it bans and does not say for how long."""
+REFUSED_KEY = 30.0
+"""Seconds between looks while the service refuses the key that paid."""
+
+
+@define(eq=False)
+class Health:
+    """Learns from every reply when the account may be used.
+
+    Attributes:
+        random: draws from [0, 1).
+        counts: where troubles are counted.
+        breaker: when the service may be asked anything.
+        down: why no submits are sent; `None` while the account is good.
+        trouble: what last broke an exchange, for people.
+    """
+
+    random: Random
+    counts: Counts
+    breaker: Breaker = field(init=False)
+    down: AccountDown | None = None
+    trouble: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        self.breaker = Breaker(self.random)
+
+    def take(self, epoch: int, reply: Broken | SubmitOutcome | LookOutcome, now: float) -> None:
+        """Take what came of an exchange that started in an epoch of the breaker."""
+        breaker = self.breaker
+        match reply:
+            case Broken(trouble=Trouble.CLOSED):
+                breaker.dropped(epoch)
+            case Broken() | Unknown(retry_after=None):
+                self.counts.troubles += 1
+                self.trouble = why(reply)[0]
+                breaker.failed(epoch, now)
+            case Unknown(retry_after=float() as seconds):
+                self.counts.troubles += 1
+                breaker.trip(epoch, now, seconds)
+            case Throttled(retry_after=seconds):
+                self.counts.throttled += 1
+                breaker.trip(epoch, now, THROTTLE if seconds is None else seconds)
+            case AccountDown(cause="ban", retry_after=seconds):
+                breaker.trip(epoch, now, BAN if seconds is None else seconds)
+            case AccountDown():
+                breaker.trip(epoch, now, 0 if self.down is None else REFUSED_KEY)
+                self.down = reply
+            case _:
+                breaker.succeeded(epoch)
+
+    def take_all(self, epoch: int, outcomes: Sequence[LookOutcome], now: float) -> None:
+        """Take a reply to several looks: it counts once, as the outcome that says most."""
+        telling = (one for one in outcomes if isinstance(one, AccountDown | Throttled))
+        clear = (one for one in outcomes if not isinstance(one, Unknown))
+        self.take(epoch, next(telling, None) or next(clear, outcomes[0]), now)
+
+
+def why(reply: Broken | SubmitOutcome | LookOutcome) -> tuple[str, str | None]:
+    """Return the reason and the code of a reply that told nothing."""
+    if isinstance(reply, Broken):
+        return reply.detail, None
+    if isinstance(reply, Unknown):
+        return reply.reason, reply.code
+    return "the service answered with the id of another task", None
