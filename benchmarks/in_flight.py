@@ -61,7 +61,9 @@ def race(options: argparse.Namespace) -> dict[str, dict[str, float]]:
         with LocalService(Settings(accounts=(account,), latency=latency, seed=1)) as service:
             command = [sys.executable, __file__, "--client", name, "--url", service.url]
             command += ["--key", service.key, "--tasks", str(options.tasks)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300)
+            done = subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, text=True, timeout=300
+            )
         seen[name] = json.loads(done.stdout)
         print(f"  {name:12} {json.dumps(seen[name])}", flush=True)
     return seen

@@ -162,7 +162,7 @@ class ImageToText(Task[Text]):
         else:
             data = bytes(self.image)
         if not data:
-            raise _invalid("image", self.image, "it is empty; give an image file")
+            raise _invalid("image", str(self.image), "it is empty; give an image file")
         return data
 
 

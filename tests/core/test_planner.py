@@ -459,3 +459,12 @@ def test_its_repr_tells_its_state():
     assert "a jobs=1 on_wire=0" in repr(planner)
     assert repr(IDLE) == "IDLE"
     assert IDLE.until == math.inf
+
+
+def test_a_deadline_in_bad_times_says_what_was_wrong():
+    """Whoever reads the error learns that the service, not the task, was the trouble."""
+    planner = make_planner(pacing=FakePace(deadline=12))
+    submit_one(planner, Accepted("1"))
+    look(planner, 10.0, Unknown("HTTP 500"))
+    planner.expire(next(iter(planner.jobs.values())), 12.0)
+    assert planner.ended[0].end.reason.endswith("while the service was in trouble (HTTP 500)")

@@ -77,6 +77,12 @@ class Health:
         clear = (one for one in outcomes if not isinstance(one, Unknown))
         self.take(epoch, next(telling, None) or next(clear, outcomes[0]), now)
 
+    def trouble_now(self) -> str:
+        """Return what is wrong with the service at present, as the end of a sentence."""
+        if self.breaker.failing_since is None:
+            return ""
+        return f" while the service was in trouble ({self.trouble})"
+
 
 def why(reply: Broken | SubmitOutcome | LookOutcome) -> tuple[str, str | None]:
     """Return the reason and the code of a reply that told nothing."""

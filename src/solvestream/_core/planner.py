@@ -353,7 +353,8 @@ class Planner:
         if now >= job.perish:
             self._end(job, Step.LOSE, Lost("", DELETED))
         else:
-            self._end(job, Step.EXPIRE, Expired(reason, resumable=True))
+            trouble = self.health.trouble_now()
+            self._end(job, Step.EXPIRE, Expired(f"{reason}{trouble}", resumable=True))
 
     def _end(self, job: Job, step: Step, end: End) -> None:
         before = job.state

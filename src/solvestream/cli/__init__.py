@@ -5,6 +5,7 @@ Importing this costs nothing; what a command needs is imported when it runs.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0: all went well. 1: something failed. 2: called wrongly, or an extra is not installed.
+    0: all went well. 1: something failed, or nobody reads the output any more. 2: called wrongly, or an extra is not installed.
     130: stopped by Ctrl-C or SIGTERM.
 
     Args:
@@ -32,3 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever reads has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -34,7 +34,9 @@ def from_environment(service: Service | None, base_url: str | None) -> list[Acco
 
     Raises `UsageError` when there is none, or one `base_url` for several.
     """
-    found = [service] if service else [name for name in SERVICES if os.environ.get(_KEYS[name])]
+    found: list[Service] = (
+        [service] if service else [name for name in SERVICES if os.environ.get(_KEYS[name])]
+    )
     if not found:
         raise UsageError(
             "no account: set CAPTCHAAI_API_KEY, CAPSOLVER_API_KEY, or SOLVORA_API_KEY with "

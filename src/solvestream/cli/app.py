@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from attrs import asdict, frozen
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, UnknownOptionError
 from cyclopts.validators import Number
 
 import solvestream
@@ -27,7 +27,7 @@ app = App(
     help_formatter="plain",
     version=solvestream.__version__,
     suppress_keyboard_interrupt=False,
-    error_formatter=lambda error: f"solvestream: {error}",
+    print_error=False,
 )
 
 _image = Group("Image options")
@@ -61,7 +61,8 @@ def run(arguments: Sequence[str]) -> int:
 
     try:
         return app(list(arguments), exit_on_error=False, result_action="return_value") or 0
-    except CycloptsError:  # cyclopts has said what
+    except CycloptsError as error:
+        print(f"solvestream: {_words(error)}", file=sys.stderr)
         return 2
     except (UsageError, InvalidTask) as error:
         print(f"solvestream: {error}", file=sys.stderr)
@@ -69,6 +70,15 @@ def run(arguments: Sequence[str]) -> int:
     except CannotRun as error:
         print(f"solvestream: {error}", file=sys.stderr)
         return 1
+
+
+def _words(error: CycloptsError) -> str:
+    """Say what was wrong; the value of an unknown option might be a key, and is left out."""
+    text = str(error)
+    if isinstance(error, UnknownOptionError):
+        given = error.token.keyword or error.token.value
+        text = text.replace(given, given.partition("=")[0])
+    return text
 
 
 @app.command
@@ -162,7 +172,7 @@ def solve(
 
     if not paths:
         raise UsageError("solve: name image files or directories")
-    options = asdict(image or ImageOptions()) | {"deadline": deadline}
+    options: dict[str, Any] = asdict(image or ImageOptions()) | {"deadline": deadline}
     ImageToText(b"any", **options).check()
     tasks = found.tasks(paths, **options)
     if not local:

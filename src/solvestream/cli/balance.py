@@ -20,7 +20,7 @@ def balance(accounts: Sequence[Account], *, as_json: bool) -> int:
         print(json.dumps({name: _entry(what) for name, what in told.items()}))
     for name, what in told.items():
         if isinstance(what, SolvestreamError):
-            print(f"{name}: {what}", file=sys.stderr)
+            print(f"{name}: {str(what).removeprefix(f'{name}: ')}", file=sys.stderr)
         elif not as_json:
             print(f"{name}: {what.amount:g} {what.unit}")
     return 1 if any(isinstance(what, SolvestreamError) for what in told.values()) else 0

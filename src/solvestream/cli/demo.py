@@ -149,7 +149,9 @@ def _show(
     for result in wrong[:SHOWN]:
         got = repr(result.solution.text) if result.solution else str(result.error)
         console.print(f"{result.tag.text!r} came out as {got}")
-    console.print(f"{together.tasks} images in {elapsed:.1f} s; looks are per task, p50 and p95 in s")
+    console.print(
+        f"{together.tasks} images in {elapsed:.1f} s; looks are per task, p50 and p95 in s"
+    )
 
 
 def _cells(one: Score) -> list[str]:

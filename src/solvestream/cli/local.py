@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from solvestream.server import LocalService, Settings
@@ -16,7 +16,7 @@ class CannotRun(Exception):
 
 
 @contextmanager
-def local_service() -> Iterator[LocalService]:
+def local_service() -> Generator[LocalService]:
     """Run a service that reads images. Raises `CannotRun` when it does not start."""
     service = LocalService(Settings(engine="read", max_image_bytes=MAX_IMAGE_BYTES))
     try:

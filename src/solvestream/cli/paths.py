@@ -44,12 +44,12 @@ def tasks(paths: Iterable[str], **options: Any) -> list[ImageToText]:
 
 
 def _expand(path: str) -> Iterator[Path]:
-    if os.path.isdir(path):
+    if Path(path).is_dir():
         yield from _images_in(path)
     elif os.path.lexists(path) or not glob.has_magic(path):
         yield Path(path)
     else:
-        for match in sorted(glob.glob(path, recursive=True)):
+        for match in sorted(glob.glob(path, recursive=True)):  # noqa: PTH207 - takes absolute ones too
             yield from _expand(match)
 
 

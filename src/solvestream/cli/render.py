@@ -94,7 +94,9 @@ def _picture(kind: str, text: str, draw: random.Random) -> bytes:
         paper, ink = ink, paper
     left, top, right, bottom = font.getbbox(text)
     margin = draw.randrange(8, 24)
-    image = Image.new("RGB", (round(right - left) + 2 * margin, round(bottom - top) + 2 * margin), paper)
+    image = Image.new(
+        "RGB", (round(right - left) + 2 * margin, round(bottom - top) + 2 * margin), paper
+    )
     ImageDraw.Draw(image).text((margin - left, margin - top), text, fill=ink, font=font)
     file = io.BytesIO()
     image.save(file, "JPEG" if kind == "receipt" else "PNG", quality=90)

@@ -6,6 +6,8 @@ import sys
 from contextlib import suppress
 from typing import Any, Literal
 
+from attrs import evolve
+
 from solvestream import UsageError
 from solvestream.cli.local import CannotRun
 from solvestream.server import DEFAULT_KEY, Account, Latency, Settings, run
@@ -40,9 +42,9 @@ def settings(
         raise UsageError(f"{names}: only with --engine simulate; images are read for real")
     if "latency" in simulated:
         simulated["latency"] = latency(simulated["latency"])
-    account = {"key": key, "slots": slots}
+    mine = Account() if key is None else Account(key=key)
+    mine = mine if slots is None else evolve(mine, slots=slots)
     try:
-        mine = Account(**{name: value for name, value in account.items() if value is not None})
         return Settings(
             accounts=(mine,), engine=engine, max_image_bytes=max_image_bytes, **simulated
         )

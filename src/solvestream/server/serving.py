@@ -20,14 +20,22 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
-def run(settings: Settings, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve until SIGINT or SIGTERM; blocks. Port 0 picks a free one; the URL is printed.
+def run(
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; blocks. Port 0 picks a free one.
+
+    `ready` is called with the URL once the service answers; by default the URL is printed.
 
     Raises `MissingExtra` when uvicorn or the reader is not installed, `OSError` when the port is
     taken.
     """
     with _listen(host, port) as listener:
-        _serve(settings, listener, lambda url: _say(f"solvestream serves on {url}"))
+        _serve(settings, listener, ready or (lambda url: _say(f"solvestream serves on {url}")))
 
 
 def run_child() -> None:

@@ -1,0 +1,81 @@
+"""The commands are called in this process where that shows the same as a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from attrs import frozen
+
+from solvestream.cli import main
+from solvestream.server import LocalService
+
+KEYS = ("CAPTCHAAI_API_KEY", "CAPSOLVER_API_KEY", "SOLVORA_API_KEY", "SOLVORA_BASE_URL")
+
+
+@frozen
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self):
+        """What was printed, a JSON object a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def by_name(self):
+        """The results, by the name of the file."""
+        return {os.path.basename(line["path"]): line for line in self.lines}
+
+
+@pytest.fixture(scope="session")
+def service():
+    """A service that answers any image at once."""
+    with LocalService() as service:
+        yield service
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch):
+    """Start without any account."""
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def accounts(monkeypatch, service):
+    """Keys for all three services in the environment."""
+    for name in KEYS[:3]:
+        monkeypatch.setenv(name, service.key)
+    monkeypatch.setenv("SOLVORA_BASE_URL", service.url)
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command here, and see what it leaves."""
+
+    def run(*arguments) -> Done:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+def spawn(*arguments, **options) -> subprocess.Popen[bytes]:
+    """Start a command in a process of its own."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    words = [sys.executable, "-m", "solvestream", *map(str, arguments)]
+    return subprocess.Popen(words, **pipes | options)
+
+
+def picture(number: int = 0) -> bytes:
+    """Return what begins as a PNG does: enough for a service that makes its answers up."""
+    return b"\x89PNG\r\n\x1a\n" + b"picture %d" % number
