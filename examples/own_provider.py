@@ -1,7 +1,4 @@
-"""Use a service nobody has written a module for: `python own_provider.py photo.png`.
-
-A protocol module builds requests and reads any replies. Set SOLVESTREAM_URL, CAPTCHAAI_API_KEY.
-"""
+"""A protocol module of your own for a service that has none: `python own_provider.py a.png`."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from solvestream import Call, Capabilities, Client, Pacing, RawTask, Request, Te
 from solvestream._outcomes import Accepted, Pending, Solved, Unknown
 from solvestream._wire import Origin, Response
 
+FORM = "application/x-www-form-urlencoded"
 ORIGIN, KEY = Origin.parse(os.environ["SOLVESTREAM_URL"])[0], os.environ["CAPTCHAAI_API_KEY"]
 
 
@@ -28,11 +26,8 @@ class PlainText:
 
     def submit(self, task: Any, image: bytes | None) -> Call[Any]:
         """Ask for the work. It costs money: `fresh` keeps it off a connection gone stale."""
-        form = (
-            urlencode({"key": KEY, **task.fields}).encode(),
-            "application/x-www-form-urlencoded",
-        )
-        return Call(Request("POST", ORIGIN, "/in.php", *form, fresh=True), self._read_submit)
+        body = urlencode({"key": KEY, **task.fields}).encode()
+        return Call(Request("POST", ORIGIN, "/in.php", body, FORM, fresh=True), self._read_submit)
 
     def look(self, asked: Any) -> Call[Any]:
         """Ask for the answer."""
@@ -54,11 +49,11 @@ class PlainText:
         return [Solved(Text(text)) if said == "OK" else not_yet]
 
 
-async def main(image: bytes) -> None:
-    """Print what the service says about an image, sent in fields of its own."""
-    fields = {"method": "base64", "body": base64.b64encode(image).decode()}
+async def main(fields: dict[str, str]) -> None:
+    """Print what the service says to fields of its own."""
     async with Client(PlainText()) as client:
         print((await client.solve(RawTask(fields))).unwrap())
 
 
-asyncio.run(main(Path(sys.argv[1]).read_bytes()))
+BODY = base64.b64encode(Path(sys.argv[1]).read_bytes()).decode()
+asyncio.run(main({"method": "base64", "body": BODY}))

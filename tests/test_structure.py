@@ -18,13 +18,45 @@ import solvestream
 
 ROOT = Path(__file__).parent.parent
 TESTS = sorted(Path(__file__).parent.rglob("test_*.py"))
-DESIGN_NAMES = """
-Client CaptchaAI Solvora CapSolver Pacing ImageToText RecaptchaV2 RecaptchaV3 Turnstile
-CloudflareChallenge GeeTestV3 GeeTestV4 Bls RawTask Proxy Text Texts Token GeeTestV3Solution
-GeeTestV4Solution Clearance Balance Ticket Result SolvestreamError InvalidTask AccountError
-TaskFailed TaskLost SubmitUnknown DeadlineExceeded Busy ProtocolError TransportError UsageError
-WrongLoop ClientClosed
-""".split()
+DESIGN_NAMES = [
+    "Client",
+    "CaptchaAI",
+    "Solvora",
+    "CapSolver",
+    "Pacing",
+    "ImageToText",
+    "RecaptchaV2",
+    "RecaptchaV3",
+    "Turnstile",
+    "CloudflareChallenge",
+    "GeeTestV3",
+    "GeeTestV4",
+    "Bls",
+    "RawTask",
+    "Proxy",
+    "Text",
+    "Texts",
+    "Token",
+    "GeeTestV3Solution",
+    "GeeTestV4Solution",
+    "Clearance",
+    "Balance",
+    "Ticket",
+    "Result",
+    "SolvestreamError",
+    "InvalidTask",
+    "AccountError",
+    "TaskFailed",
+    "TaskLost",
+    "SubmitUnknown",
+    "DeadlineExceeded",
+    "Busy",
+    "ProtocolError",
+    "TransportError",
+    "UsageError",
+    "WrongLoop",
+    "ClientClosed",
+]
 
 
 def public_modules():
@@ -77,7 +109,19 @@ def test_every_test_says_in_one_sentence_what_it_shows(path):
 
 def test_importing_the_library_loads_nothing_optional():
     """`import solvestream` leaves httpx, the service and everything in extras alone."""
-    heavy = "httpx httpcore cattrs rich cyclopts uvicorn rapidocr numpy PIL trio sqlite3".split()
+    heavy = [
+        "httpx",
+        "httpcore",
+        "cattrs",
+        "rich",
+        "cyclopts",
+        "uvicorn",
+        "rapidocr",
+        "numpy",
+        "PIL",
+        "trio",
+        "sqlite3",
+    ]
     code = f"import sys, solvestream; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -101,9 +145,9 @@ def test_the_package_under_test_is_the_built_wheel():
 
 def test_nothing_committed_names_a_machine_or_a_registry():
     """No path of one machine, no host of a package registry."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    if listed.returncode:
-        pytest.fail("not a git checkout")
+    listed = subprocess.run(
+        ["git", "ls-files"], check=True, cwd=ROOT, capture_output=True, text=True
+    )
     for name in listed.stdout.split():
         path = ROOT / name
         if path.suffix in {".py", ".md", ".toml", ".json", ".yml"} and path.exists():

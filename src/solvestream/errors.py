@@ -171,4 +171,5 @@ def shorten(value: object, limit: int = 80) -> str:
         return f"<{len(value)} bytes>"
     text = value if isinstance(value, str) else repr(value)
     text = text if text.isprintable() else ascii(text)
-    return text if len(text) <= limit else f"{text[: limit // 3]}…{text[-(limit * 2 // 3) + 1 :]}"
+    head = limit // 3
+    return text if len(text) <= limit else f"{text[:head]}…{text[head + 1 - limit :]}"

@@ -73,6 +73,8 @@ class Account:
             raise UsageError(f"max_image_bytes={self.max_image_bytes}: give 1 or more bytes")
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_origin"):  # refused while it was being built
+            return f"<{type(self).__name__} unfinished>"
         return f"<{type(self).__name__} {self.name!r} at {self._origin}{self._path}>"
 
     @classmethod
