@@ -139,7 +139,7 @@ def _show(
 ) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     table = Table(box=SIMPLE)
-    table.add_column("protocol")
+    table.add_column("protocol", min_width=9)
     for heading in ("solved", "failed", "exact", "accuracy", "per s", "p50", "p95", "looks"):
         table.add_column(heading, justify="right")
     for name, one in {**scores, "together": together}.items():
