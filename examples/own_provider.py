@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
-from solvestream import Call, Capabilities, Client, Pacing, RawTask, Request, Text, UsageError
-from solvestream._outcomes import Accepted, Pending, Solved, Unknown
-from solvestream._wire import Origin, Response
+from solvestream import Client, Pacing, RawTask, Text, UsageError
+from solvestream.providers import (
+    Accepted,
+    Call,
+    Capabilities,
+    Origin,
+    Pending,
+    Request,
+    Response,
+    Solved,
+    Unknown,
+)
 
 FORM = "application/x-www-form-urlencoded"
 ORIGIN, KEY = Origin.parse(os.environ["SOLVESTREAM_URL"])[0], os.environ["CAPTCHAAI_API_KEY"]

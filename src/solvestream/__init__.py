@@ -10,7 +10,6 @@ at the right moments and yields results through an async iterator::
 
 from __future__ import annotations
 
-from solvestream._wire import Request, Response
 from solvestream.client import Client
 from solvestream.errors import (
     AccountError,
@@ -27,7 +26,7 @@ from solvestream.errors import (
     UsageError,
     WrongLoop,
 )
-from solvestream.providers._protocol import Call, Capabilities, Pacing, Provider
+from solvestream.providers._protocol import Pacing
 from solvestream.providers.capsolver import CapSolver
 from solvestream.providers.captchaai import CaptchaAI
 from solvestream.providers.solvora import Solvora
@@ -64,9 +63,7 @@ __all__ = [
     "Balance",
     "Bls",
     "Busy",
-    "Call",
     "CapSolver",
-    "Capabilities",
     "CaptchaAI",
     "Clearance",
     "Client",
@@ -81,13 +78,10 @@ __all__ = [
     "InvalidTask",
     "Pacing",
     "ProtocolError",
-    "Provider",
     "Proxy",
     "RawTask",
     "RecaptchaV2",
     "RecaptchaV3",
-    "Request",
-    "Response",
     "Result",
     "ResultStream",
     "Solution",

@@ -260,7 +260,7 @@ class Engine:
             if self._has_free_worker() and self.scheduler.more(now):
                 self.kick()
             return planner, action
-        if min(action.until, self.scheduler.next_deadline()) < self._until:
+        if min(action.until, self.scheduler.next_tick()) < self._until:
             self.kick()
         return None
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from attrs import frozen
@@ -32,7 +32,7 @@ class Done:
     @property
     def by_name(self):
         """The results, by the name of the file."""
-        return {os.path.basename(line["path"]): line for line in self.lines}
+        return {Path(line["path"]).name: line for line in self.lines}
 
 
 @pytest.fixture(scope="session")

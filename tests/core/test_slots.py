@@ -39,6 +39,22 @@ def test_submits_on_the_wire_are_few_while_little_is_known():
     assert left == 12
 
 
+def test_answers_at_once_let_more_leave():
+    """Where the submit's own reply is the answer, submits on the wire double with each round."""
+    one = gate()
+    rounds = []
+    for _ in range(4):
+        left = 0
+        while one.ready_at() == -math.inf:
+            one.start()
+            left += 1
+        for _ in range(left):
+            one.accepted(0.0, at_once=True)
+            one.ended()
+        rounds.append(left)
+    assert rounds == [5, 10, 22, 46]
+
+
 def test_a_refusal_closes_it_until_a_task_ends():
     """The limit becomes what is under way; one ended task makes room for one probe."""
     one = gate()

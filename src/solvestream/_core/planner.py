@@ -229,7 +229,7 @@ class Planner:
         self._end(action.job, Step.REJECT, end)
 
     def _taken(self, job: Job, outcome: Accepted | Solved, now: float) -> None:
-        self.gate.accepted(now)
+        self.gate.accepted(now, at_once=isinstance(outcome, Solved))
         self.counts.accepted += 1
         self._vain = 0
         job.attempts += 1

@@ -148,9 +148,10 @@ class Scheduler:
         """Whether another exchange could start at once."""
         return any(planner.more(now) for planner in self.planners.values())
 
-    def next_deadline(self) -> float:
-        """Return when the next deadline passes."""
-        return self._deadlines.next_due()
+    def next_tick(self) -> float:
+        """Return when to call `tick` again: the past, when an account with queued jobs is down."""
+        down = any(planner.health.down is not None for planner in self.planners.values())
+        return -math.inf if down and len(self.backlog) else self._deadlines.next_due()
 
     def close(self, failure: str | None = None) -> None:
         """End every job, as the client closes; nothing may be on the wire any more."""

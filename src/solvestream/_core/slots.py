@@ -60,6 +60,7 @@ class SlotGate:
     _closed: bool = False
     _in_a_row: int = 0
     _successes: int = 0
+    _at_once: int = 0
     _last_refusal: float = -math.inf
     _timer: float = -math.inf
 
@@ -83,15 +84,20 @@ class SlotGate:
 
     def _allowance(self) -> float:
         """Submits on the wire at once: what the first refusal may cost in vain ones."""
-        return 1 if self._closed else WIRE + self.under_way / WIRE_SHARE
+        return 1 if self._closed else WIRE + self.under_way / WIRE_SHARE + self._at_once
 
     def start(self) -> None:
         """Tell that a submit leaves."""
         self._on_wire += 1
         self.under_way += 1
 
-    def accepted(self, now: float) -> None:
-        """Tell that a submit was taken; its task is under way until `ended`."""
+    def accepted(self, now: float, *, at_once: bool = False) -> None:
+        """Tell that a submit was taken; its task is under way until `ended`.
+
+        Services that answer `at_once` have no tasks under way but those on the wire: each such
+        answer lets one more leave, so that the number on the wire doubles with each round.
+        """
+        self._at_once += at_once
         self._on_wire -= 1
         self._closed = False
         self._in_a_row = 0
@@ -111,7 +117,7 @@ class SlotGate:
         if started < self._last_refusal:
             return
         self._last_refusal = now
-        self._successes = 0
+        self._successes = self._at_once = 0
         taken = self.under_way - self._on_wire
         step = 2.0**self._in_a_row - 1
         self.limit = max(1.0, min(self.limit, taken) - step)

@@ -1,10 +1,14 @@
 """One connection: writes a framed request, reads its reply, and knows what left.
 
-What left is the evidence for verdicts on money (TRUST.md), so the rule is strict. The write
-buffer's high-water mark is zero: asyncio calls `pause_writing` when a byte stays behind and
-`resume_writing` when the last one has gone to the operating system. Between the two the request
-is `PART`; afterwards it is `ALL`. Aborting throws away what stayed behind, so `PART` stays true.
-Over TLS the same holds for the layer that encrypts: while it holds bytes, the request is `PART`.
+What left is the evidence for verdicts on money (TRUST.md), so the rule is strict. A request goes
+to the transport in pieces, the next only when the last has gone to the operating system: the write
+buffer's high-water mark is zero, so that `resume_writing` tells the moment.
+
+- `ALL`: nothing stayed behind.
+- `PART`: a piece was never given to the transport, or the operating system reported the connection
+  dead while bytes waited in the transport.
+- `UNKNOWN`: we ourselves cut while the last piece waited in the transport. Not every loop throws
+  that away at once: uvloop may still write it in the round before it closes the socket.
 """
 
 from __future__ import annotations
@@ -145,10 +149,10 @@ class Connection(asyncio.Protocol):
         else:
             self.fail(Trouble.TIMEOUT, "no whole reply in time")
 
-    def fail(self, trouble: Trouble, detail: str) -> None:
-        """End the exchange under way, if any, and drop the connection."""
+    def fail(self, trouble: Trouble, detail: str, *, dead: bool = False) -> None:
+        """End the exchange under way, if any, and drop the connection, which may be `dead`."""
         exchange = self._exchange
-        sent = self._sent()
+        sent = self._sent(dead=dead)
         self.drop()
         if exchange is not None:
             exchange.settle(Broken(trouble, sent, f"{self._peer}: {detail}"))
@@ -197,12 +201,9 @@ class Connection(asyncio.Protocol):
         self.closed = True
         if self._exchange is not None:
             reason = type(exc).__name__ if exc is not None else "closed"
-            self.fail(Trouble.RESET, f"the connection was lost ({reason})")
+            dead = isinstance(exc, ConnectionError)  # reset or broken pipe, no fault of TLS
+            self.fail(Trouble.RESET, f"the connection was lost ({reason})", dead=dead)
         self._owner.lost(self)
-
-    def pause_writing(self) -> None:
-        """Some bytes of the request stayed behind."""
-        self._unsent = True
 
     def resume_writing(self) -> None:
         """All bytes written so far went out."""
@@ -226,10 +227,15 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
         self._unsent = self._transport.get_write_buffer_size() > 0 or self._socket.is_closing()
 
-    def _sent(self) -> Sent:
-        # What TLS has encrypted may still wait below it; once that is lost, `ALL` is the safe word.
+    def _sent(self, *, dead: bool = False) -> Sent:
+        """Say what left, before our own side cuts the connection, or once it is `dead`."""
+        if self._rest is not None:
+            return Sent.PART
+        if self._unsent:
+            return Sent.PART if dead else Sent.UNKNOWN
+        # What TLS has encrypted may still wait below it.
         behind = self._transport is not self._socket and self._socket.get_write_buffer_size() > 0
-        return Sent.PART if self._unsent or self._rest is not None or behind else Sent.ALL
+        return Sent.UNKNOWN if behind else Sent.ALL
 
     def _finish(self, exchange: Exchange, *, delimited: bool = True) -> None:
         """Hand over the reply, after the connection has gone to whoever waits for it."""
@@ -237,7 +243,7 @@ class Connection(asyncio.Protocol):
         sent = self._sent()
         response = reader.response(sent, delimited=delimited)
         self._exchange = None
-        if reader.reusable and sent is Sent.ALL and not self._socket.is_closing():
+        if reader.reusable and sent is Sent.ALL:
             now = self._loop.time()
             self._rest_until(now)
             self._owner.released(self, now)

@@ -4,9 +4,6 @@ An `httpx.AsyncClient` lends us its connections only, with its proxies, mounts a
 Requests go to the transport below the client: its hooks, headers, cookies, authentication and
 redirects stay out, and above all its INFO line, which holds the whole URL and so the key.
 What the layers below would log of our requests is dropped at their loggers.
-
-How much of a request left is read from the events of httpcore's `trace` extension. Exceptions
-do not tell: `ReadError` means both "never read" and "fully processed" (TRUST.md).
 """
 
 from __future__ import annotations
@@ -22,11 +19,11 @@ import anyio
 import httpx
 from attrs import define
 
+from solvestream._http.evidence import Evidence
 from solvestream._http.framing import UNSOUND, USER_AGENT, is_sound
 from solvestream._http.reply import MAX_HEAD, MAX_LINES
 from solvestream._wire import Broken, Request, Response, Sent, Trouble
 
-_CONNECTING: Final = ("connect_tcp.", "connect_unix_socket.", "start_tls.")
 _LOGGERS: Final = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "h2", "hpack"})
 
 _NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
@@ -63,48 +60,6 @@ class _Client(Protocol):
     def _transport_for_url(self, url: httpx.URL, /) -> _Transport: ...
 
     async def aclose(self) -> None: ...
-
-
-@define(eq=False)
-class _Evidence:
-    """What the trace of one exchange proves.
-
-    Nothing is ever taken back: a transport which tries several times has sent what it once sent.
-    """
-
-    scope: anyio.CancelScope
-    end: float
-    bodiless: bool
-    seen: bool = False
-    started: bool = False
-    whole: bool = False
-    _tunnel: bool = False
-
-    async def trace(self, name: str, info: dict[str, Any]) -> None:
-        """Take one event of httpcore: `<module>.<step>.<started|complete|failed>`."""
-        self.seen = True
-        step = name.partition(".")[2]
-        if step.startswith(_CONNECTING):
-            # A cancel at the end of connecting makes httpcore 1.0.9 lose a pool slot for good;
-            # connecting has time-outs of its own.
-            self.scope.deadline = float("inf")
-        elif step == "send_request_headers.started":
-            self._tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
-        if self._tunnel:
-            return  # the proxy's own exchange, with nothing of the request in it
-        if step == "send_request_headers.started":
-            self.started = True
-            self.scope.deadline = self.end
-        elif (
-            step == ("send_request_headers" if self.bodiless else "send_request_body") + ".complete"
-        ):
-            self.whole = True
-
-    def sent(self, *, never: bool) -> Sent:
-        """Say how much left; `never` if a connect failure is proof that nothing did."""
-        if self.started:
-            return Sent.ALL if self.whole else Sent.PART
-        return Sent.NOTHING if self.seen or never else Sent.UNKNOWN
 
 
 @define(eq=False, repr=False, init=False)
@@ -166,33 +121,19 @@ class HttpxTransport:
             return Broken(Trouble.CLOSED, Sent.NOTHING, "the transport is closed")
         if not is_sound(request):
             return Broken(Trouble.PROTOCOL, Sent.NOTHING, UNSOUND)
-        limits = request.limits
-        end = anyio.current_time() + limits.total
+        end = anyio.current_time() + request.limits.total
         scope = anyio.CancelScope(deadline=end)
-        evidence = _Evidence(scope, end, bodiless=not request.body)
+        evidence = Evidence(scope, end, bodiless=not request.body)
         self._scopes.add(scope)
         outcome: Response | Broken | None = None
-        queued = True
         try:
             with scope:
-                with anyio.move_on_after(min(limits.connect, limits.total)):
-                    await self._gate.acquire()
-                    queued = False
-                if not queued:
-                    try:
-                        outcome = await self._exchange(request, evidence)
-                    finally:
-                        self._gate.release()
+                outcome = await self._in_turn(request, evidence)
         finally:
             self._scopes.discard(scope)
             if self._gone is not None:
                 self._gone.set()
-        if outcome is not None:
-            return outcome
-        place = request.origin.authority
-        sent = Sent.NOTHING if queued else evidence.sent(never=False)
-        trouble, detail = self._why_cut()
-        return Broken(trouble, sent, f"{place}: {detail}")
+        return self._cut(request, evidence) if outcome is None else outcome
 
     async def aclose(self) -> None:
         """End exchanges under way as `Broken(CLOSED)`, and close what we own. Idempotent."""
@@ -207,12 +148,25 @@ class HttpxTransport:
             self._owns = False
             await target.aclose()
 
-    def _why_cut(self) -> tuple[Trouble, str]:
+    def _cut(self, request: Request, evidence: Evidence) -> Broken:
+        """Say that our own side ended an exchange, and why."""
+        place = request.origin.authority
         if self._closed:
-            return Trouble.CLOSED, "the transport was closed"
-        return Trouble.TIMEOUT, "no whole reply in time"
+            return Broken(Trouble.CLOSED, evidence.sent(), f"{place}: the transport was closed")
+        return Broken(Trouble.TIMEOUT, evidence.sent(), f"{place}: no whole reply in time")
 
-    async def _exchange(self, request: Request, evidence: _Evidence) -> Response | Broken:
+    async def _in_turn(self, request: Request, evidence: Evidence) -> Response | Broken | None:
+        """Carry out one exchange when there is room for it; `None` if there is none in time."""
+        with anyio.move_on_after(request.limits.connect) as patience:
+            await self._gate.acquire()
+        if patience.cancelled_caught:
+            return None
+        try:
+            return await self._exchange(request, evidence)
+        finally:
+            self._gate.release()
+
+    async def _exchange(self, request: Request, evidence: Evidence) -> Response | Broken:
         _mute()
         token = _silent.set(True)
         try:
@@ -229,11 +183,12 @@ class HttpxTransport:
         sent = evidence.sent(never=never)
         return Broken(trouble, sent, f"{request.origin.authority}: {detail}")
 
-    async def _carry_out(self, request: Request, evidence: _Evidence) -> Response | Broken:
+    async def _carry_out(self, request: Request, evidence: Evidence) -> Response | Broken:
         outgoing = _build(self._library, request, evidence)
+        evidence.begun = True
         reply = await self._below(outgoing.url).handle_async_request(outgoing)
         fault, body = await _read_body(reply, _check_head(reply), request.limits.body)
-        sent = evidence.sent(never=False)
+        sent = evidence.sent()
         if fault is not None:
             return Broken(Trouble.TOO_LARGE, sent, f"{request.origin.authority}: {fault}")
         return _read(reply, body, Sent.PART if sent is Sent.PART else Sent.ALL)
@@ -269,7 +224,7 @@ def _library_of(client: object) -> Any:
     return httpx
 
 
-def _build(library: Any, request: Request, evidence: _Evidence) -> httpx.Request:
+def _build(library: Any, request: Request, evidence: Evidence) -> httpx.Request:
     headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
     if request.fresh:
         headers["Cache-Control"] = "no-store"

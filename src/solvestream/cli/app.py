@@ -13,7 +13,7 @@ from cyclopts.validators import Number
 import solvestream
 from solvestream import ImageToText, InvalidTask, UsageError
 from solvestream.cli.accounts import Service, at_local, from_environment
-from solvestream.cli.extras import need
+from solvestream.cli.extras import CannotRun, need
 
 EXIT_CODES = (
     "Exit codes: 0 all went well; 1 something failed; 2 called wrongly, or an extra is missing; "
@@ -57,8 +57,6 @@ class ImageOptions:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code."""
-    from solvestream.cli.local import CannotRun  # noqa: PLC0415 - imported when used
-
     try:
         return app(list(arguments), exit_on_error=False, result_action="return_value") or 0
     except CycloptsError as error:

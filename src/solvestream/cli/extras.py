@@ -1,4 +1,4 @@
-"""What each command needs beyond the library, and how to say that it is missing."""
+"""What each command needs beyond the library, and how to say that it cannot be done."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ MODULES: dict[Extra, tuple[str, ...]] = {
 
 class MissingExtra(Exception):
     """Packages of an extra are not installed. The message says what to install."""
+
+
+class CannotRun(Exception):
+    """A command cannot do its work here. The message says why."""
 
 
 def need(*extras: Extra) -> None:

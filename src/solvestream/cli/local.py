@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from solvestream.cli.extras import CannotRun
 from solvestream.server import LocalService, Settings
 
 MAX_IMAGE_BYTES = 10 << 20
 """More than the services take: on one's own machine nothing is paid by the byte."""
-
-
-class CannotRun(Exception):
-    """A command cannot do its work here. The message says why."""
 
 
 @contextmanager

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 from attrs import evolve
 
 from solvestream import UsageError
-from solvestream.cli.local import CannotRun
+from solvestream.cli.extras import CannotRun
 from solvestream.server import DEFAULT_KEY, Account, Latency, Settings, run
 
 
 def serve(settings: Settings, *, host: str, port: int) -> int:
     """Serve until Ctrl-C; return 0. Raises `CannotRun` when the service cannot start."""
-    print(_how_to(settings.accounts[0].key), file=sys.stderr)
     try:
         with suppress(KeyboardInterrupt):
-            run(settings, host, port)
+            run(settings, host, port, ready=partial(_tell, settings.accounts[0].key))
     except OSError as error:
         raise CannotRun(f"{host}:{port}: {error.strerror or error}") from None
     return 0
@@ -65,12 +65,17 @@ def latency(text: str) -> Latency:
         ) from None
 
 
-def _how_to(key: str) -> str:
+def _tell(key: str, url: str) -> None:
     shown = repr(key) if key == DEFAULT_KEY else "KEY"
-    return f"""\
-Accounts at this service, with the URL below:
-  CaptchaAI({shown}, base_url=URL)
-  Solvora({shown}, base_url=URL)
-  CapSolver({shown}, base_url=URL)
-or: CAPTCHAAI_API_KEY={shown} solvestream solve --service captchaai --base-url URL FILES
-"""
+    print(f"solvestream serves on {url}", flush=True)
+    print(
+        f"""\
+Accounts at this service:
+  CaptchaAI({shown}, base_url={url!r})
+  Solvora({shown}, base_url={url!r})
+  CapSolver({shown}, base_url={url!r})
+or: CAPTCHAAI_API_KEY={shown} solvestream solve --service captchaai --base-url {url} FILES
+""",
+        file=sys.stderr,
+        flush=True,
+    )
