@@ -174,3 +174,21 @@ async def test_respx_just_works():
             result = await client.solve(ImageToText(PNG))
     assert result.unwrap().text == "abc"
     assert (submit.call_count, look.call_count) == (1, 2)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_five_thousand_tasks_are_in_flight_over_sixty_four_connections(anyio_backend):
+    """None fails, all are at the service at once, and no task has a connection of its own."""
+    settings = Settings(accounts=(MINE,), latency=Latency(low=8.0), seed=1)
+    failed, peak = [], 0
+    with LocalService(settings) as service:
+        account = CaptchaAI(service.key, base_url=service.url, pacing=Pacing(first_look=8))
+        async with Client(account) as client:
+            tasks = (ImageToText(PNG + b"%d" % n) for n in range(5_000))
+            async for result in client.stream(tasks, in_flight=5_000):
+                failed += [] if result.ok else [result.error]
+                peak = max(peak, client._engine.transport.statistics().open)
+        ledger = service.ledger()["accounts"]["mine"]
+    assert failed == []
+    assert ledger["peak_working"] == 5_000
+    assert 0 < peak <= 64

@@ -58,5 +58,5 @@ async def test_it_serves_until_ctrl_c():
         _, err = child.communicate(timeout=30)
     assert result.unwrap().text == simulated_text(picture(1))
     assert child.returncode == 0
-    assert b"CaptchaAI(KEY, base_url=URL)" in err
+    assert f"CaptchaAI(KEY, base_url='{url}')".encode() in err
     assert b"made-up-own-key" not in err

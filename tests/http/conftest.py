@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import importlib.util
+import ssl
+from types import SimpleNamespace
 
+import httpx
+import httpx2
 import pytest
+import trustme
 
 from solvestream._http.httpx_adapter import HttpxTransport
 from solvestream._http.pool import Pool
@@ -15,7 +20,8 @@ TRIO = ("trio", {})
 POOLS = [("pool", ASYNCIO)]
 if importlib.util.find_spec("uvloop") is not None:
     POOLS.append(("pool", UVLOOP))
-ADAPTERS = [("httpx", ASYNCIO), ("httpx", TRIO)]
+ADAPTERS = [(name, loop) for name in ("httpx", "httpx2") for loop in (ASYNCIO, TRIO)]
+LIBRARIES = {"httpx": httpx, "httpx2": httpx2}
 
 
 def _name(kind):
@@ -44,28 +50,53 @@ def servers():
     loop.close()
 
 
-@pytest.fixture
-def make(kind):
-    """Give a builder of transports of the kind under test."""
+@pytest.fixture(scope="session")
+def authority():
+    """Give a certificate authority."""
+    return trustme.CA()
 
-    def build(**options):
+
+@pytest.fixture(scope="session")
+def certified(authority):
+    """Give the TLS contexts of a server on loopback and of a client that trusts it."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return SimpleNamespace(server=server, client=client)
+
+
+@pytest.fixture
+def library(kind):
+    """Give httpx or httpx2, whichever is under test."""
+    return LIBRARIES[kind[0]]
+
+
+@pytest.fixture
+async def make(kind, anyio_backend):
+    """Give a builder of transports of the kind under test. All are closed in the end."""
+    made = []
+
+    def build(*, max_connections=16, **options):
         if kind[0] == "pool":
-            return Pool(**options)
-        if "ssl_context" in options:
-            import httpx
+            transport = Pool(max_connections=max_connections, **options)
+        elif kind[0] == "httpx" and not options:
+            transport = HttpxTransport(max_exchanges=max_connections)
+        else:
+            library = LIBRARIES[kind[0]]
+            limits = library.Limits(keepalive_expiry=1.0)
+            verify = options.get("ssl_context", True)
+            below = library.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
+            transport = HttpxTransport(below, owns=True, max_exchanges=max_connections)
+        made.append(transport)
+        return transport
 
-            transport = httpx.AsyncHTTPTransport(
-                verify=options["ssl_context"], limits=httpx.Limits(keepalive_expiry=1.0)
-            )
-            return HttpxTransport(transport, owns=True)
-        return HttpxTransport(max_exchanges=options.get("max_connections", 16))
-
-    return build
+    yield build
+    for transport in made:
+        await transport.aclose()
 
 
 @pytest.fixture
-async def transport(make, anyio_backend):
+def transport(make):
     """Give an open transport of the kind under test."""
-    made = make()
-    yield made
-    await made.aclose()
+    return make()

@@ -1,0 +1,124 @@
+"""Chance against `Sent`: wherever a real connection is cut, the verdict on money stays safe.
+
+A server cuts, stalls and answers at random bytes of the request, and the client's deadlines and
+closing strike at random moments. The server knows which requests it saw whole; for none of them may
+the transport have said `NOTHING` or `PART`, since those allow a resend (TRUST.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import anyio
+import pytest
+from attrs import define, field
+
+from solvestream._wire import Limits, Origin, Request, Sent
+from tests.http.scripted import OK, until
+
+pytestmark = pytest.mark.anyio
+ROUNDS, AT_ONCE = 5, 12
+SLOW = 0.03
+"""Seconds that stalls and deadlines take at most."""
+
+
+@define(eq=False)
+class Chaos:
+    """A server's script, and what it saw."""
+
+    chance: random.Random
+    touched: set[str] = field(factory=set)
+    whole: set[str] = field(factory=set)
+
+    async def __call__(self, visit):
+        """Serve one connection until something cuts it. A TLS error is the end of it as well."""
+        try:
+            while await self.exchange(visit):
+                pass
+        except OSError:
+            pass
+
+    async def exchange(self, visit):
+        """Read a request, with one incident at a random byte of it, and perhaps answer."""
+        chance = self.chance
+        incident = chance.choice((0, chance.randrange(300), chance.randrange(3_000_000)))
+        got = bytearray()
+        while not is_whole(got):
+            if incident is not None and len(got) >= incident:
+                incident = None
+                if not await self.happen(visit, ("reset", "end", "answer", "stall", "stall")):
+                    return False
+            data = await visit.reader.read(chance.choice((100, 65536, 65536)))
+            if not data:
+                return False
+            got += data
+            if got.count(b" ", 0, 100) >= 2:
+                self.touched.add(number_of(got))
+        self.whole.add(number_of(got))
+        return await self.happen(visit, ("answer", "answer", "cut answer", "reset", "end", "stall"))
+
+    async def happen(self, visit, incidents):
+        """Let something happen; tell whether the connection goes on."""
+        incident = self.chance.choice(incidents)
+        if incident == "reset":
+            visit.reset()
+        elif incident == "answer":
+            await visit.send(OK)
+        elif incident == "cut answer":
+            await visit.send(OK[: self.chance.randrange(len(OK))])
+        elif incident == "stall":
+            await asyncio.sleep(self.chance.uniform(0, SLOW))
+        return incident in {"answer", "stall"}
+
+
+def number_of(data):
+    return bytes(data[:100]).split(b" ")[1].decode()
+
+
+def is_whole(data):
+    head, blank, body = data.partition(b"\r\n\r\n")
+    if not blank:
+        return False
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return len(body) >= int(length or 0)
+
+
+def draw(chance, origin, number):
+    """Make a request of random size with random deadlines."""
+    size = chance.choice((0, 0, chance.randrange(2000), chance.randrange(3_000_000)))
+    limits = Limits(
+        connect=chance.choice((5.0, chance.uniform(0, SLOW))),
+        read=chance.choice((5.0, chance.uniform(0, SLOW))),
+        total=chance.uniform(0, 2 * SLOW),
+    )
+    method = "POST" if size else "GET"
+    return Request(method, origin, f"/{number}", b"x" * size, fresh=size > 0, limits=limits)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_no_verdict_is_unsafe(make, servers, certified, secure):
+    """What the server saw whole is never called `NOTHING` or `PART`, what it touched never `NOTHING`."""
+    chance = random.Random(20261122 + secure)
+    chaos = Chaos(random.Random(chance.random()))
+    verdicts = {}
+
+    with servers.serving(chaos, tls=certified.server if secure else None) as server:
+        for turn in range(ROUNDS):
+            transport = make(ssl_context=certified.client) if secure else make()
+
+            async def one(transport, number):
+                got = await transport.send(draw(chance, server.origin, number))
+                verdicts[f"/{number}"] = got.sent
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(turn * AT_ONCE, (turn + 1) * AT_ONCE):
+                    tasks.start_soon(one, transport, number)
+                await anyio.sleep(chance.uniform(0, 2 * SLOW))
+                await transport.aclose()
+        await until(lambda: not server.open)
+
+    assert len(verdicts) == ROUNDS * AT_ONCE
+    unsafe = {name for name in chaos.whole if verdicts[name] in {Sent.NOTHING, Sent.PART}}
+    assert unsafe | {name for name in chaos.touched if verdicts[name] is Sent.NOTHING} == set()
