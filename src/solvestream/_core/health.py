@@ -22,6 +22,9 @@ THROTTLE = 3.0
 """Seconds to hold back when a service says "too fast" and not for how long."""
 BAN = 300.0
 """Seconds to leave a service in peace when it bans and does not say for how long."""
+PAUSE_BASE, PAUSE_CAP = 1.0, 10.0
+"""Seconds of the shortest pause after the first and after many pauses in a row: a service that
+says "try again at once" again and again is not believed."""
 REFUSED_KEY = 30.0
 """Seconds between looks while the service refuses the key that paid."""
 
@@ -43,6 +46,7 @@ class Health:
     breaker: Breaker = field(init=False)
     down: AccountDown | None = None
     trouble: str = ""
+    _pauses: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.breaker = Breaker(self.random)
@@ -59,17 +63,26 @@ class Health:
                 breaker.failed(epoch, now)
             case Unknown(retry_after=float() as seconds):
                 self.counts.troubles += 1
-                breaker.trip(epoch, now, seconds)
+                self.trouble = why(reply)[0]
+                self._pause(epoch, now, seconds)
             case Throttled(retry_after=seconds):
                 self.counts.throttled += 1
-                breaker.trip(epoch, now, THROTTLE if seconds is None else seconds)
+                self._pause(epoch, now, THROTTLE if seconds is None else seconds)
             case AccountDown(cause="ban", retry_after=seconds):
-                breaker.trip(epoch, now, BAN if seconds is None else seconds)
+                self._pause(epoch, now, BAN if seconds is None else seconds)
             case AccountDown():
                 breaker.trip(epoch, now, 0 if self.down is None else REFUSED_KEY)
                 self.down = reply
             case _:
+                if epoch == breaker.epoch:
+                    self._pauses = 0
                 breaker.succeeded(epoch)
+
+    def _pause(self, epoch: int, now: float, seconds: float) -> None:
+        if epoch == self.breaker.epoch:
+            self._pauses += 1
+        least = min(PAUSE_CAP, PAUSE_BASE * 2.0 ** min(self._pauses - 1, 16))
+        self.breaker.trip(epoch, now, max(seconds, least))
 
     def take_all(self, epoch: int, outcomes: Sequence[LookOutcome], now: float) -> None:
         """Take a reply to several looks: it counts once, as the outcome that says most."""
