@@ -45,7 +45,8 @@ class Chaos:
         chance = self.chance
         incident = chance.choice((0, chance.randrange(300), chance.randrange(3_000_000)))
         got = bytearray()
-        while not is_whole(got):
+        size = None
+        while size is None or len(got) < size:
             if incident is not None and len(got) >= incident:
                 incident = None
                 if not await self.happen(visit, ("reset", "end", "answer", "stall", "stall")):
@@ -54,9 +55,10 @@ class Chaos:
             if not data:
                 return False
             got += data
-            if got.count(b" ", 0, 100) >= 2:
-                self.touched.add(number_of(got))
-        self.whole.add(number_of(got))
+            if size is None:
+                size = size_of(got)
+                self.touched.update(name_of(got))
+        self.whole.update(name_of(got))
         return await self.happen(visit, ("answer", "answer", "cut answer", "reset", "end", "stall"))
 
     async def happen(self, visit, incidents):
@@ -73,16 +75,18 @@ class Chaos:
         return incident in {"answer", "stall"}
 
 
-def number_of(data):
-    return bytes(data[:100]).split(b" ")[1].decode()
+def name_of(data):
+    """Return the target in a list, or nothing if it is not there yet."""
+    return [part.decode() for part in bytes(data[:100]).split(b" ")[1:-1]][:1]
 
 
-def is_whole(data):
-    head, blank, body = data.partition(b"\r\n\r\n")
+def size_of(data):
+    """Return the size of a request once its head is there."""
+    head, blank, _ = bytes(data).lower().partition(b"\r\n\r\n")
     if not blank:
-        return False
-    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-    return len(body) >= int(length or 0)
+        return None
+    length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return len(head) + len(blank) + int(length or 0)
 
 
 def draw(chance, origin, number):
