@@ -327,8 +327,7 @@ class Client:
         """Take a task; a bad one is answered at once through the sink."""
         engine = self._check_open()
         now = engine.now()
-        seq = next(self._seq)
-        job = Job(key=f"{self._prefix}-{seq}", kind="", seq=seq, born=now, sink=sink)
+        job = Job(kind="", seq=next(self._seq), born=now, prefix=self._prefix, sink=sink)
         if isinstance(sink, Outbox):
             sink.under_way.add(job)
         try:
@@ -390,7 +389,7 @@ class Client:
             raise InvalidTask(field="task", value=task.kind, fix=fix)
         job.kind = task.kind
         job.priority = task.priority
-        job.key = task.job_key or job.key
+        job.given_key = task.job_key
         if task.deadline is not None:
             job.deadline = now + task.deadline
 
@@ -407,10 +406,10 @@ class Client:
         now = engine.now()
         pace = self._accounts[ticket.account].capabilities.pace(ticket.kind)
         job = Job(
-            key=ticket.job_key,
             kind=ticket.kind,
             seq=next(self._seq),
             born=now,
+            given_key=ticket.job_key,
             deadline=now + (pace.deadline if deadline is None else deadline),
             sink=waiter,
         )

@@ -52,7 +52,7 @@ def make_planner(*, exchanges: int = 64, resubmit_unknown: bool = False, **trait
 
 
 def make_job(seq: int = 0, **fields) -> Job:
-    return Job(key=f"job-{seq}", kind="image", seq=seq, born=0.0, **fields)
+    return Job(kind="image", seq=seq, born=0.0, **fields)
 
 
 def queue(planner: Planner, count: int, **fields) -> list[Job]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
+import socket
+import threading
+import time
 
 import anyio
 import pytest
 from attrs import define, field
 
-from solvestream._wire import Limits, Origin, Request, Sent
-from tests.http.scripted import OK, until
+from solvestream._http import connection
+from solvestream._wire import Limits, Request, Sent
+from tests.http.scripted import OK, post, until
 
 pytestmark = pytest.mark.anyio
 ROUNDS, AT_ONCE = 5, 12
@@ -126,3 +129,53 @@ async def test_no_verdict_is_unsafe(make, servers, certified, secure):
     assert len(verdicts) == ROUNDS * AT_ONCE
     unsafe = {name for name in chaos.whole if verdicts[name] in {Sent.NOTHING, Sent.PART}}
     assert unsafe | {name for name in chaos.touched if verdicts[name] is Sent.NOTHING} == set()
+
+
+async def test_tail_that_leaves_while_we_cut(make, servers, monkeypatch):
+    """The last bytes wait below us, and find room in the very moment of our own cut: not `PART`."""
+    monkeypatch.setattr(connection, "PIECE", 1 << 30)  # the whole body in one write
+    resume, drained = threading.Event(), threading.Event()
+    room = 0
+
+    async def script(visit):
+        head = await visit.head()
+        visit.writer.transport.pause_reading()
+        await visit.wait(resume)
+        visit.writer.transport.resume_reading()
+        left = size_of(head) - len(head)
+        while left and (data := await visit.reader.read(1 << 20)):
+            left -= len(data)
+            if left < room // 2:
+                drained.set()
+
+    with servers.serving(script) as server:
+        room = room_of(server.origin)
+        transport = make()
+        got = []
+
+        async def one():
+            got.append(await transport.send(post(server.origin, b"x" * (room + (1 << 20)))))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one)
+            await until(lambda: server.open)
+            await anyio.sleep(0.1)
+            resume.set()
+            drained.wait(1)  # this blocks our loop on purpose
+            await transport.aclose()
+        await until(lambda: not server.open)
+    assert got[0].sent in {Sent.UNKNOWN, Sent.ALL}
+
+
+def room_of(origin):
+    """Measure how many bytes a peer that does not read lets us write."""
+    with socket.create_connection((origin.host, origin.port)) as sock:
+        sock.setblocking(False)
+        room = 0
+        try:
+            sock.send(b"POST / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n")
+            time.sleep(0.05)
+            while True:
+                room += sock.send(bytes(1 << 16))
+        except BlockingIOError:
+            return room

@@ -10,8 +10,11 @@ from solvestream._core.backoff import Random
 from solvestream._core.breaker import Breaker
 from solvestream._core.counts import Counts
 from solvestream._outcomes import (
+    Accepted,
     AccountDown,
     LookOutcome,
+    Pending,
+    Solved,
     SubmitOutcome,
     Throttled,
     Unknown,
@@ -55,6 +58,8 @@ class Health:
         """Take what came of an exchange that started in an epoch of the breaker."""
         breaker = self.breaker
         match reply:
+            case Pending() | Solved() | Accepted():
+                self._well(epoch)
             case Broken(trouble=Trouble.CLOSED):
                 breaker.dropped(epoch)
             case Broken() | Unknown(retry_after=None):
@@ -74,9 +79,12 @@ class Health:
                 breaker.trip(epoch, now, 0 if self.down is None else REFUSED_KEY)
                 self.down = reply
             case _:
-                if epoch == breaker.epoch:
-                    self._pauses = 0
-                breaker.succeeded(epoch)
+                self._well(epoch)
+
+    def _well(self, epoch: int) -> None:
+        if epoch == self.breaker.epoch:
+            self._pauses = 0
+        self.breaker.succeeded(epoch)
 
     def _pause(self, epoch: int, now: float, seconds: float) -> None:
         if epoch == self.breaker.epoch:
@@ -86,6 +94,9 @@ class Health:
 
     def take_all(self, epoch: int, outcomes: Sequence[LookOutcome], now: float) -> None:
         """Take a reply to several looks: it counts once, as the outcome that says most."""
+        if len(outcomes) == 1:
+            self.take(epoch, outcomes[0], now)
+            return
         telling = (one for one in outcomes if isinstance(one, AccountDown | Throttled))
         clear = (one for one in outcomes if not isinstance(one, Unknown))
         self.take(epoch, next(telling, None) or next(clear, outcomes[0]), now)

@@ -16,9 +16,10 @@ class Job:
     """A task under way. Thousands of these wait at once, so it is one slotted object.
 
     Attributes:
-        key: the stable identity (`job_key`).
         kind: of task, for pacing and for reading the answer.
-        seq: order of hand-over.
+        seq: order of hand-over, unique in a client.
+        prefix: of the keys of jobs that were given none.
+        given_key: the stable identity the user gave (`job_key`).
         born: when it was handed over. All moments are monotonic seconds.
         deadline: when it ends whatever happens; infinite for the account's own after acceptance.
         priority: higher ones are submitted first.
@@ -36,10 +37,11 @@ class Job:
         said: the code the service last gave for not taking it.
     """
 
-    key: str
     kind: str
     seq: int
     born: float
+    prefix: str = "job"
+    given_key: str | None = None
     deadline: float = math.inf
     priority: int = 0
     task: Any = None
@@ -55,6 +57,11 @@ class Job:
     alone: bool = False
     verified: bool = True
     said: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The stable identity; made when asked for, as thousands of jobs never are."""
+        return self.given_key or f"{self.prefix}-{self.seq}"
 
 
 @define(eq=False)

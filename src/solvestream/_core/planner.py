@@ -23,7 +23,7 @@ from solvestream._core.backlog import Backlog
 from solvestream._core.backoff import Random, full_jitter
 from solvestream._core.counts import Counts
 from solvestream._core.health import Health, why
-from solvestream._core.job import Abandoned, End, Ended, Expired, Job, NoReply, Traits, Unfit
+from solvestream._core.job import Abandoned, End, Ended, Expired, Job, NoReply, Pace, Traits, Unfit
 from solvestream._core.lifecycle import State, Step, advance
 from solvestream._core.pacing import first_look, next_look
 from solvestream._core.slots import SlotGate
@@ -153,18 +153,19 @@ class Planner:
             heappop(self._due)
 
     def _take_due(self) -> list[Job]:
-        jobs: list[Job] = []
-        while self._due and len(jobs) < self.traits.max_batch:
-            job = self._due[0][3]
-            if job.alone and jobs:
-                break
-            heappop(self._due)
-            if job.state is not State.WAITING:
-                continue
-            job.state = advance(job.state, Step.LOOK)
-            jobs.append(job)
-            if job.alone:
-                break
+        """Take the most urgent job, and with it what may share its request."""
+        due, limit = self._due, self.traits.max_batch
+        job = heappop(due)[3]
+        job.state = advance(job.state, Step.LOOK)
+        jobs = [job]
+        while len(jobs) < limit and due and not job.alone:
+            job = due[0][3]
+            if job.state is State.WAITING:
+                if job.alone:
+                    break
+                job.state = advance(job.state, Step.LOOK)
+                jobs.append(job)
+            heappop(due)
         self.counts.looks += len(jobs)
         return jobs
 
@@ -208,7 +209,7 @@ class Planner:
             self.health.breaker.succeeded(action.epoch)
             for job in action.jobs:
                 job.alone = True
-                self._look_again(job, now, due=now)
+                self._wait_until(now, job, now)
         else:
             self.health.take_all(action.epoch, reply, now)
             for job, outcome in zip(action.jobs, reply, strict=True):
@@ -246,7 +247,7 @@ class Planner:
         if now >= job.deadline:
             self._expire(job, now, DEADLINE_PASSED)
         else:
-            self._look_at(job, first_look(job, self.traits))
+            self._look_at(job, first_look(job, self.traits.pace(job.kind)))
 
     def _not_taken(
         self, action: Submit, verdict: Verdict, reply: Broken | SubmitOutcome, now: float
@@ -277,10 +278,11 @@ class Planner:
         job.looks += 1
         match outcome:
             case Pending():
-                if job.looks >= self.traits.pace(job.kind).max_looks:
+                pace = self.traits.pace(job.kind)
+                if job.looks >= pace.max_looks:
                     self._expire(job, now, f"it was not ready after {job.looks} looks")
                 else:
-                    self._look_again(job, now)
+                    self._look_again(job, now, pace)
             case Solved():
                 self._end(job, Step.SOLVE, outcome)
             case Failed():
@@ -300,7 +302,7 @@ class Planner:
         job.account = self.name
         self.gate.adopted()
         self._keep(job, task_id, accepted_at)
-        self._look_at(job, max(now, first_look(job, self.traits)))
+        self._look_at(job, max(now, first_look(job, self.traits.pace(job.kind))))
 
     def hint(self, task_id: str, now: float) -> bool:
         """Look at a job now, as something says that its answer is there."""
@@ -333,12 +335,17 @@ class Planner:
     def _look_at(self, job: Job, due: float) -> None:
         job.tick = self._looks.add(due, job)
 
-    def _look_again(self, job: Job, now: float, due: float | None = None) -> None:
+    def _look_again(self, job: Job, now: float, pace: Pace | None = None) -> None:
+        """Wait for the next look at a job, as its pace says."""
+        pace = pace or self.traits.pace(job.kind)
+        self._wait_until(next_look(job, pace, self.traits.min_interval, now), job, now)
+
+    def _wait_until(self, due: float, job: Job, now: float) -> None:
         if now >= job.deadline:
             self._expire(job, now, DEADLINE_PASSED)
             return
         job.state = advance(job.state, Step.AGAIN)
-        self._look_at(job, next_look(job, self.traits, now) if due is None else due)
+        job.tick = self._looks.add(due, job)
 
     def _requeue(self, action: Submit, code: str | None, now: float) -> None:
         job = action.job

@@ -22,11 +22,11 @@ class Wheel(Generic[T]):
 
     def __init__(self, slack: float) -> None:
         self.slack = slack
-        self._buckets: dict[int, list[T]] = {}
+        self._buckets: dict[int, tuple[int, list[T]]] = {}
         self._heap: list[int] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._buckets.values()))
+        return sum(len(things) for _, things in self._buckets.values())
 
     def __repr__(self) -> str:
         return f"<Wheel {len(self)} things, next at {self.next_due()}>"
@@ -39,11 +39,11 @@ class Wheel(Generic[T]):
         index = math.ceil(when / self.slack)
         bucket = self._buckets.get(index)
         if bucket is None:
-            self._buckets[index] = [thing]
+            self._buckets[index] = (index, [thing])
             heappush(self._heap, index)
-        else:
-            bucket.append(thing)
-        return index
+            return index
+        bucket[1].append(thing)
+        return bucket[0]  # one number for all that hold on to it
 
     def is_due(self, tick: int, now: float) -> bool:
         """Whether what was put at a tick is due."""
@@ -57,5 +57,5 @@ class Wheel(Generic[T]):
         """Take out everything due, in order of its moment."""
         due: list[T] = []
         while self._heap and self._heap[0] * self.slack <= now:
-            due += self._buckets.pop(heappop(self._heap))
+            due += self._buckets.pop(heappop(self._heap))[1]
         return due

@@ -9,8 +9,9 @@ before they abort. So a request whose writing began is `UNKNOWN` until the trace
 - `PART`: a step of writing failed because the operating system reported the connection dead. That
   proves something for HTTP/1.1 only: under HTTP/2 another exchange may have written our bytes.
 
-The trace also says when not to cancel: a cancel at the end of connecting makes httpcore 1.0.9 lose
-a pool slot for good. Connecting has time-outs of its own.
+The trace also tells what to do about two faults of httpcore 1.0.9 when it is cancelled while it
+connects: at the end it loses a pool slot for good, so the deadline waits meanwhile (connecting has
+time-outs of its own); and during the TLS handshake it leaves the socket open, so we close that.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _START: Final = "send_request_headers.started"
 _FAILURES: Final = frozenset(
     {"http11.send_request_headers.failed", "http11.send_request_body.failed"}
 )
+_OPENED: Final = frozenset({"connect_tcp.complete", "connect_unix_socket.complete"})
 _CONNECTING: Final = (
     "connect_tcp.",
     "connect_unix_socket.",
@@ -58,6 +60,7 @@ class Evidence:
     begun: bool = False
     _seen: bool = False
     _tunnel: bool = False
+    _opening: Any = None
     _before: Sent = Sent.NOTHING
     _now: Sent = Sent.NOTHING
 
@@ -66,7 +69,10 @@ class Evidence:
         self._seen = True
         step = name.partition(".")[2]
         if step == _START:
+            self._opening = None  # the connection is httpcore's to close
             self._tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
+        elif step in _OPENED:
+            self._opening = info.get("return_value")
         self._bound(step)
         if self._tunnel:
             return  # the proxy's own exchange, with nothing of the request in it
@@ -77,6 +83,12 @@ class Evidence:
             self._now = Sent.ALL
         elif name in _FAILURES and self._now is Sent.UNKNOWN and _is_dead(info.get("exception")):
             self._now = Sent.PART
+
+    async def hang_up(self) -> None:
+        """After a cancellation, close the connection that httpcore was still opening."""
+        if self._opening is not None:
+            with anyio.CancelScope(shield=True):
+                await self._opening.aclose()
 
     def sent(self, *, never: bool = False) -> Sent:
         """Say how much left; `never` if a connect failure is proof that nothing did."""

@@ -176,6 +176,7 @@ class HttpxTransport:
             never = self._is_stock(request) and type(exc).__name__ in _NEVER_SENT
         except BaseException as exc:  # noqa: BLE001 - it is raised again, without its frames
             # Cancelled. The frames below hold the URL in their variables: show none of them.
+            await evidence.hang_up()
             exc.__context__ = None
             raise exc.with_traceback(None)  # noqa: B904 - it is the same exception
         finally:
@@ -257,6 +258,9 @@ class _Once:
 
     def __init__(self, piece: bytes) -> None:
         self._left: bytes | None = piece
+
+    def __aiter__(self) -> _Once:
+        return self
 
     async def __anext__(self) -> bytes:
         piece, self._left = self._left, None
