@@ -31,8 +31,9 @@ KINDS = Capabilities(kinds=frozenset({"image"}))
 
 def waiting(count: int) -> Scheduler:
     """A scheduler with so many tasks accepted and waiting for their looks."""
-    scheduler = Scheduler(random=random.Random(1).random, exchanges=64)
+    scheduler = Scheduler(random=random.Random(1).random)
     scheduler.open({"a": KINDS})
+    scheduler.share(64)
     for n in range(count):
         scheduler.add(Job(kind="image", seq=n, born=0.0), 0.0)
     for n in range(count):

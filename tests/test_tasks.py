@@ -111,7 +111,7 @@ def test_images_that_cannot_be_had_say_why(tmp_path):
     empty.touch()
     cases = {
         tmp_path / "none.png": "No such file",
-        tmp_path: "Is a directory",
+        tmp_path: "it is no file",
         empty: "empty.png: it is empty",
         "photo.png": "for a file give a Path",
         "data:image/png,abc": ";base64,",

@@ -35,6 +35,7 @@ class FakeService:
     replaces every reply.
     """
 
+    max_exchanges: int = 64
     slots: float = math.inf
     solve: Callable[[], float] = lambda: 12.0
     latency: float = 0.01

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 from solvestream._core.job import (
     Abandoned,
@@ -59,8 +59,8 @@ def result_of(ended: Ended, *, now: float, wall: float, ttl: float | None) -> Re
         task=job.task,
         tag=None if job.task is None else job.task.tag,
         ok=solved is not None,
-        solution=None if solved is None else solved.solution,
-        error=None if isinstance(end, Solved) else _error(ended.account, job, end, ticket),
+        solution=cast("Solution", None if solved is None else solved.solution),
+        error=None if isinstance(end, Solved) else _doubted(job, _error(ended, ticket)),
         ticket=ticket,
         account=ended.account,
         submitted_at=job.accepted_at + wall if job.account else None,
@@ -85,12 +85,15 @@ def account_error(down: AccountDown, account: str, **details: Any) -> AccountErr
     )
 
 
-def _error(
-    account: str | None,
-    job: Job,
-    end: Failed | Lost | Unknown | NoReply | Unfit | Expired | Stranded | Abandoned,
-    ticket: Ticket | None,
-) -> SolvestreamError:
+def _doubted(job: Job, error: SolvestreamError) -> SolvestreamError:
+    """Say "maybe" of a job that ended unpaid after a submit that may have been paid."""
+    if job.doubts and error.charged == "no":
+        error.charged = "maybe"
+    return error
+
+
+def _error(ended: Ended, ticket: Ticket | None) -> SolvestreamError:
+    account, job, end = ended.account, ended.job, ended.end
     known: dict[str, Any] = {
         "account": account,
         "ticket": ticket,
@@ -139,11 +142,17 @@ def _error(
             if failure is not None:
                 return SolvestreamError(f"{failure}{hint}", **known)
             return ClientClosed(f"the client was closed before the task ended{hint}", **known)
+        case Solved():
+            raise AssertionError  # it has no error
         case _:
             assert_never(end)
 
 
 def _expired(end: Expired, job: Job, known: dict[str, Any]) -> SolvestreamError:
+    if end.resumable and not job.account:
+        known.update(charged="maybe", verdict="unknown")
+        hint = "if it is accepted, Client.tickets() will have its ticket"
+        return DeadlineExceeded(f"{end.reason} while its submit was on the wire; {hint}", **known)
     if end.resumable:
         known.update(charged="maybe", verdict="accepted", resumable=True)
         return DeadlineExceeded(f"{end.reason}; wait on its ticket to look again", **known)

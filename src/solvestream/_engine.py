@@ -13,27 +13,26 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
-import anyio.to_thread
 import sniffio
 from anyio.abc import TaskGroup
 from attrs import define, field
 
+from solvestream import _exchange as exchange
 from solvestream._core.actions import Look, Submit
-from solvestream._core.job import Abandoned, Ended, Job, Unfit
-from solvestream._core.planner import Planner
+from solvestream._core.job import Abandoned, Ended, Expired, Job, Unfit
+from solvestream._core.planner import DEADLINE_PASSED, Planner
 from solvestream._core.scheduler import Scheduler
 from solvestream._endings import result_of
-from solvestream._outcomes import LookOutcome, Mismatch, SubmitOutcome, Unknown
+from solvestream._exchange import name_of
+from solvestream._outcomes import LookOutcome, Mismatch, SubmitOutcome
 from solvestream._wire import Broken, Sent, Transport, Trouble
-from solvestream.errors import ClientClosed, ProtocolError, SolvestreamError, TransportError
+from solvestream.errors import ClientClosed, SolvestreamError, TransportError
 from solvestream.providers._protocol import Call, Provider
 from solvestream.results import Result, Ticket
 from solvestream.solutions import Solution
-from solvestream.tasks import ImageToText
 
 T = TypeVar("T")
 
@@ -41,15 +40,17 @@ GRACE = 0.7
 """Seconds that closing waits for submits on the wire, whose replies hold paid ids."""
 PULSE = 1.0
 """Seconds the keeper sleeps at most while there are jobs."""
-MAX_IMAGE = 16 << 20
-"""Bytes of an image file read at most; what a service takes is far less."""
 
 _NEVER_SENT = Broken(Trouble.CLOSED, Sent.NOTHING, "the client was closed before it was sent")
 _GONE = Broken(Trouble.CLOSED, Sent.UNKNOWN, "the client was closed while it was on the wire")
 
 
 class Sink(Protocol):
-    """Who is told that a job was paid, and how it ended."""
+    """Who is told that a job was taken in, that it was paid, and how it ended."""
+
+    def admitted(self, job: Job) -> None:
+        """Take note of a job of yours; must neither wait nor raise."""
+        ...
 
     def accepted(self, job: Job) -> None:
         """Take note that the job has an id now; must neither wait nor raise."""
@@ -86,6 +87,7 @@ class Engine:
         transport: carries out exchanges.
         scheduler: decides; shared with the client, which adds jobs and then calls `kick`.
         limit: workers, and so exchanges on the wire, at most.
+        keeper: takes the place of a sink that waits no longer.
         failure: what ended the engine against its will, if anything did.
         closing: no more work is begun.
         wall: seconds from the monotonic clock to the epoch, taken once: it never jumps.
@@ -97,6 +99,7 @@ class Engine:
     transport: Transport
     scheduler: Scheduler
     limit: int
+    keeper: Sink
     failure: str | None = None
     closing: bool = False
     left: list[Ticket] = field(factory=list[Ticket])
@@ -107,7 +110,7 @@ class Engine:
     _idle: list[_Desk] = field(factory=list[_Desk])
     _workers: int = 0
     _submits: int = 0
-    _exchanges: int = 0
+    _wire: set[Submit | Look] = field(factory=set[Submit | Look])
     _until: float = -math.inf
     _stop: anyio.Event = field(factory=anyio.Event)
     _less: anyio.Event = field(factory=anyio.Event)
@@ -149,21 +152,33 @@ class Engine:
                 await self._wind_down()
                 group.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001 - told to every waiter below, in one line
-            self.failure = f"solvestream failed inside ({_name(error)}); please report it"
+            self.failure = f"solvestream failed inside ({name_of(error)}); please report it"
         finally:
             self.closing = True
             self._group = None
-            with anyio.CancelScope(shield=True):
-                await self.transport.aclose()
-            self.scheduler.close(self.failure)
-            self._deliver()
-            self._done.set()
+            try:
+                with anyio.CancelScope(shield=True):
+                    await self.transport.aclose()
+                self._end_all()
+            finally:
+                self._done.set()
+
+    def _end_all(self) -> None:
+        """End every job that is left; a bug may have cut some off from their planner."""
+        self.scheduler.close(self.failure)
+        self._deliver()
+        for action in self._wire:
+            for job in [action.job] if isinstance(action, Submit) else action.jobs:
+                if not job.state.final:
+                    end = Ended(job, Abandoned(self.failure), job.account or None)
+                    self.scheduler.ended.append(end)
+        self._deliver()
 
     async def _wind_down(self) -> None:
         """Wait for the submits on the wire, then end all exchanges and wait for their workers."""
         await self._until_none(lambda: self._submits)
         await self.transport.aclose()
-        await self._until_none(lambda: self._exchanges)
+        await self._until_none(lambda: len(self._wire))
 
     async def _until_none(self, count: Callable[[], int]) -> None:
         with anyio.move_on_after(GRACE):
@@ -197,7 +212,7 @@ class Engine:
     async def _call(self, call: Call[T], answer: _Answer[T]) -> None:
         answer.error = ClientClosed("the client was closed")
         try:
-            value = await self._send(call)
+            value = await exchange.send(self.transport, call)
         finally:
             answer.there.set()
         answer.error = None
@@ -267,7 +282,7 @@ class Engine:
     async def _work(self, planner: Planner, action: Submit | Look) -> None:
         work: tuple[Planner, Submit | Look] | None = (planner, action)
         while work is not None:
-            await self._exchange(*work)
+            await self._carry_out(*work)
             work = self._next()
             if work is None and not self.closing:
                 desk = _Desk(anyio.Event())
@@ -275,32 +290,27 @@ class Engine:
                 await desk.woken.wait()
                 work = desk.work
 
-    async def _exchange(self, planner: Planner, action: Submit | Look) -> None:
-        self._exchanges += 1
+    async def _carry_out(self, planner: Planner, action: Submit | Look) -> None:
+        self._wire.add(action)
         account = self.accounts[planner.name]
-        try:
-            if isinstance(action, Submit):
-                self._submits += 1
-                try:
-                    await self._submit(account, planner, action)
-                finally:
-                    self._submits -= 1
-            else:
-                await self._look(account, planner, action)
-        finally:
-            self._exchanges -= 1
+        if isinstance(action, Submit):
+            await self._submit(account, planner, action)
+        else:
+            await self._look(account, planner, action)
+        self._wire.discard(action)
 
     async def _submit(self, account: Provider, planner: Planner, action: Submit) -> None:
+        self._submits += 1
         outcome: Broken | SubmitOutcome | Unfit = _NEVER_SENT
         try:
-            call = await _prepare(account, action.job)
+            call = await exchange.prepare(account, action.job)
             if isinstance(call, Unfit):
                 outcome = call
             else:
                 outcome = _GONE
-                reply = await self._send(call)
-                outcome = Unknown(str(reply)) if isinstance(reply, SolvestreamError) else reply
+                outcome = await exchange.submit(self.transport, call)
         finally:
+            self._submits -= 1
             if isinstance(outcome, Unfit):
                 planner.unsent(action, outcome)
             else:
@@ -311,35 +321,9 @@ class Engine:
     async def _look(self, account: Provider, planner: Planner, action: Look) -> None:
         outcomes: Broken | Mismatch | list[LookOutcome] = _GONE
         try:
-            reply = await self._ask(account, action)
-            outcomes = (
-                [Unknown(str(reply)) for _ in action.jobs]
-                if isinstance(reply, SolvestreamError)
-                else reply
-            )
+            outcomes = await exchange.look(account, action.jobs, self.transport)
         finally:
             planner.looked(action, outcomes, self.now())
-
-    async def _ask(
-        self, account: Provider, action: Look
-    ) -> Broken | Mismatch | list[LookOutcome] | SolvestreamError:
-        try:
-            call = account.look(action.jobs)
-        except Exception as error:  # noqa: BLE001 - a plug-in's bug must not end other tasks
-            return ProtocolError(f"the protocol module failed at an id ({_name(error)})")
-        return await self._send(call)
-
-    async def _send(self, call: Call[T]) -> T | Broken | SolvestreamError:
-        """Carry out an exchange and read its reply; a plug-in's own bug becomes an error."""
-        response = await self.transport.send(call.request)
-        if isinstance(response, Broken):
-            return response
-        try:
-            return call.read(response)
-        except SolvestreamError as error:
-            return _bare(error)
-        except Exception as error:  # noqa: BLE001 - a plug-in's bug must not end other tasks
-            return ProtocolError(f"the protocol module failed at a reply ({_name(error)})")
 
     def _deliver(self) -> None:
         ended = self.scheduler.ended
@@ -349,37 +333,17 @@ class Engine:
             if isinstance(end.end, Abandoned) and result.ticket is not None:
                 self.left.append(result.ticket)
             end.job.sink.deliver(end.job, result)
+            end.job.task = end.job.sink = None  # calendars may hold on to the job for long
+        while self.scheduler.overdue:
+            self._let_go(self.scheduler.overdue.popleft())
+
+    def _let_go(self, job: Job) -> None:
+        """Tell a caller that the deadline has passed, while the exchange goes on."""
+        doubt = Expired(DEADLINE_PASSED, resumable=True)
+        sink, job.sink, job.wanted = job.sink, self.keeper, False
+        sink.deliver(job, self._result(Ended(job, doubt, job.account or None)))
 
     def _result(self, end: Ended) -> Result[Solution]:
         account = self.accounts[end.account] if end.account else None
         ttl = account.capabilities.answer_ttl.get(end.job.kind) if account else None
         return result_of(end, now=self.now(), wall=self.wall, ttl=ttl)
-
-
-async def _prepare(account: Provider, job: Job) -> Call[SubmitOutcome] | Unfit:
-    """Build a submit's request, reading the image's file in a thread."""
-    task = job.task
-    image: bytes | None = None
-    try:
-        if isinstance(task, ImageToText):
-            if isinstance(task.image, Path):
-                image = await anyio.to_thread.run_sync(task.load, MAX_IMAGE)
-            else:
-                image = task.load(MAX_IMAGE)
-        return account.submit(task, image)
-    except SolvestreamError as error:
-        return Unfit(_bare(error))
-    except Exception as error:  # noqa: BLE001 - a plug-in's bug must not end other tasks
-        return Unfit(ProtocolError(f"the protocol module failed at the task ({_name(error)})"))
-
-
-def _bare(error: SolvestreamError) -> SolvestreamError:
-    """Return an error without its traceback, whose frames hold requests and images."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
-
-
-def _name(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return type(error).__name__

@@ -40,6 +40,9 @@ class Waiter:
     there: anyio.Event = field(factory=anyio.Event)
     result: Result[Solution] | None = None
 
+    def admitted(self, job: Job) -> None:
+        """Nothing to do: it has one job only."""
+
     def accepted(self, job: Job) -> None:
         """Nothing to do: it waits for the end."""
 
@@ -54,6 +57,9 @@ class Keeper:
     """Stands in where nobody waits: the result is kept for its ticket."""
 
     client: Host
+
+    def admitted(self, job: Job) -> None:
+        """Nothing to do."""
 
     def accepted(self, job: Job) -> None:
         """Nothing to do."""
@@ -85,10 +91,14 @@ class Shared:
 
     def join(self, job: Job) -> None:
         """Take in another job of the same key."""
+        self.bought.wanted = True
         self.waiting[job] = job.sink
         job.sink = self
         if self.bought.account:
             self._tell(job, self.waiting[job])
+
+    def admitted(self, job: Job) -> None:
+        """Nothing to do: who joins has been told."""
 
     def leave(self, job: Job) -> None:
         """Let a job go; the bought one is dropped when it was the last and not sent."""

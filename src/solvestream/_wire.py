@@ -185,6 +185,11 @@ class Broken:
 class Transport(Protocol):
     """Sends requests. An asyncio pool of our own, or httpx for everything else."""
 
+    @property
+    def max_exchanges(self) -> int:
+        """How many exchanges it carries out at once; more would only wait inside of it."""
+        ...
+
     async def send(self, request: Request) -> Response | Broken:
         """Carry out one exchange within the request's limits. Raises nothing but cancellation."""
         ...

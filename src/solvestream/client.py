@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import random
 import secrets
@@ -13,7 +14,7 @@ from typing import Any, Self, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
-from attrs import asdict
+from attrs import asdict, evolve
 
 from solvestream._core.job import Ended, Job, Unfit
 from solvestream._core.scheduler import Scheduler
@@ -21,6 +22,7 @@ from solvestream._endings import result_of, ticket_of
 from solvestream._engine import Engine, Sink
 from solvestream._http import open_transport
 from solvestream._waiting import Buyer, Keeper, Shared, Waiter
+from solvestream._wire import Transport
 from solvestream.errors import (
     ClientClosed,
     DeadlineExceeded,
@@ -41,11 +43,13 @@ from solvestream.results import (
     Ticket,
 )
 from solvestream.solutions import Solution
-from solvestream.stream import Outbox, ResultStream, Stale
+from solvestream.stream import FEEDING, Outbox, ResultStream, Stale
 from solvestream.tasks import Task
 
 S = TypeVar("S", bound=Solution)
 T = TypeVar("T")
+
+logger = logging.getLogger("solvestream")
 
 KEPT = 10_000
 """Results kept at most for tickets nobody has waited on yet."""
@@ -87,7 +91,6 @@ class Client:
         self._http = http
         self._scheduler = Scheduler(
             random=random.Random().random,  # noqa: S311 - jitter, no secret
-            exchanges=connections,
             max_in_flight=math.inf if max_in_flight is None else max_in_flight,
             resubmit_unknown=resubmit_unknown,
         )
@@ -114,21 +117,30 @@ class Client:
         if self._engine is not None:
             raise UsageError("client: it was opened before; build a new Client")
         self._token = anyio.lowlevel.current_token()
+        transport = _open(self._http, self._connections)
+        limit = min(self._connections, transport.max_exchanges)
+        self._scheduler.share(limit)
         self._engine = Engine(
             accounts=self._accounts,
-            transport=open_transport(self._http, connections=self._connections),
+            transport=transport,
             scheduler=self._scheduler,
-            limit=self._connections,
+            limit=limit,
+            keeper=Keeper(self),
         )
         await self._engine.start()
         return self
 
     async def aclose(self) -> tuple[Ticket, ...]:
-        """Close within about a second; returns tickets of all that was paid and not answered.
+        """Close within about a second; returns tickets of all that was paid and not handed over.
 
         Submits on the wire are waited for, as their replies hold paid ids. Whoever waits for
-        a task gets `ClientClosed`, with the ticket on the result. Idempotent.
+        a task gets `ClientClosed`, with the ticket on the result. Idempotent. Raises
+        `UsageError` when called from a source of one of the client's own streams.
         """
+        if FEEDING.get() is self:
+            raise UsageError("client: it cannot be closed from the source of its own stream")
+        if self._engine is not None and not self._engine.closing:
+            self._check_open()
         if self._engine is not None:
             await self._engine.aclose()
         return self.tickets()
@@ -142,7 +154,10 @@ class Client:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        if left := await self.aclose():
+            logger.warning(
+                "closed with %d paid tasks not handed over; client.tickets() lists them", len(left)
+            )
 
     # Tasks
 
@@ -218,6 +233,7 @@ class Client:
         client has the ticket's account name.
         """
         engine = self._check_open()
+        _check_wait(ticket, deadline)
         if ticket.account not in self._accounts:
             names = ", ".join(self._accounts)
             raise UsageError(f"ticket: its account is {ticket.account!r}, this client has {names}")
@@ -237,7 +253,19 @@ class Client:
             job.sink.waiting[job] = waiter
         else:
             raise UsageError("ticket: somebody is waiting for this task already")
-        return await self._outcome(job, waiter)
+        with anyio.move_on_after(deadline):
+            return await self._outcome(job, waiter)
+        message = "it was not ready by the deadline; wait on its ticket again"
+        raise DeadlineExceeded(
+            message,
+            account=ticket.account,
+            job_key=ticket.job_key,
+            task_id=ticket.task_id,
+            verdict="accepted",
+            charged="yes",
+            resumable=True,
+            ticket=ticket,
+        )
 
     def tickets(self) -> tuple[Ticket, ...]:
         """Return tickets of all that was paid and not handed over, in flight or kept."""
@@ -265,7 +293,7 @@ class Client:
         `TransportError` (with `verdict`) when it is not known to have arrived, and what the
         service says.
         """
-        ticket = result if isinstance(result, Ticket) else result.ticket
+        ticket = result if isinstance(result, Ticket) else getattr(result, "ticket", None)
         if ticket is None or ticket.account not in self._accounts:
             raise UsageError("report: the result has no ticket of an account of this client")
         account = self._accounts[ticket.account]
@@ -273,13 +301,16 @@ class Client:
             raise UsageError(f"report: {account.name} takes no reports")
         await self._call(account.name, account.report(ticket.task_id, correct=correct), tries=1)
 
-    async def balance(self) -> dict[str, Balance]:
-        """Ask every account what is left. An account out of funds is used again if it has some.
+    async def balance(self, *names: str) -> dict[str, Balance]:
+        """Ask accounts what is left: all, or those named. One out of funds is used again if it has.
 
         Raises `AccountError`, `ProtocolError` or `TransportError` of the first that fails.
         """
         balances: dict[str, Balance] = {}
-        for name, account in self._accounts.items():
+        for name in names or self._accounts:
+            if name not in self._accounts:
+                raise UsageError(f"balance: this client has {', '.join(self._accounts)}")
+            account = self._accounts[name]
             balances[name] = await self._call(name, account.balance(), tries=2)
             planner = self._scheduler.planners[name]
             if planner.health.down is not None and balances[name].amount > 0:
@@ -328,18 +359,13 @@ class Client:
         engine = self._check_open()
         now = engine.now()
         job = Job(kind="", seq=next(self._seq), born=now, prefix=self._prefix, sink=sink)
-        if isinstance(sink, Outbox):
-            sink.under_way.add(job)
-        try:
-            self._fill(job, task, now)
-        except InvalidTask as error:
+        sink.admitted(job)
+        error = self._take_in(job, task, now)
+        if error is not None:
             error.job_key = job.key
-            ended = Ended(job, Unfit(error.with_traceback(None)), None)
+            ended = Ended(job, Unfit(error), None)
             sink.deliver(job, result_of(ended, now=now, wall=engine.wall, ttl=None))
-            return job
-        if job.task.job_key is None or not self._joined(job):
-            self._scheduler.add(job, now)
-            engine.kick()
+        engine.kick()
         return job
 
     def release(self, job: Job) -> None:
@@ -371,12 +397,37 @@ class Client:
         """Start the task that feeds a stream."""
         self._check_open().spawn(outbox.feed)
 
+    def now(self) -> float:
+        """Return the moment, in monotonic seconds."""
+        assert self._engine is not None
+        return self._engine.now()
+
+    def why_cut(self) -> Exception:
+        """Return what to tell the reader of a stream whose source was cut."""
+        if self._engine is None or self._engine.closing:
+            return ClientClosed("the client was closed before the source of the tasks ended")
+        return UsageError("tasks: the source was cancelled before it ended")
+
     def wall_now(self) -> float:
         """Return seconds since the epoch, by a clock that never jumps."""
         assert self._engine is not None
         return self._engine.now() + self._engine.wall
 
     # Inside
+
+    def _take_in(self, job: Job, task: object, now: float) -> InvalidTask | None:
+        """Queue a job for a task, or return what is wrong with the task."""
+        try:
+            self._fill(job, task, now)
+            if job.given_key is None or not self._joined(job):
+                self._scheduler.add(job, now)
+        except InvalidTask as error:
+            return error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - a field of a type that no check thought of
+            name = type(error).__name__
+        else:
+            return None
+        return InvalidTask(field="task", value=task, fix=f"a field has a wrong type ({name})")
 
     def _fill(self, job: Job, task: object, now: float) -> None:
         if not isinstance(task, Task):
@@ -396,11 +447,15 @@ class Client:
     def _joined(self, job: Job) -> bool:
         """Share a job among all of its key; `False` when it is the first, and to be bought."""
         shared = self._keys.get(job.key)
-        first = shared is None
         if shared is None:
-            shared = self._keys[job.key] = Shared(self, job)
+            self._keys[job.key] = Shared(self, job)
+            self._keys[job.key].join(job)
+            return False
+        if not _same(shared.bought.task, job.task):
+            fix = "another task under way has this key; give each its own"
+            raise InvalidTask(field="job_key", value=job.key, fix=fix)
         shared.join(job)
-        return not first
+        return True
 
     def _adopt(self, engine: Engine, ticket: Ticket, waiter: Waiter, deadline: float | None) -> Job:
         now = engine.now()
@@ -461,11 +516,32 @@ class Client:
         return engine
 
 
+def _open(http: object, connections: int) -> Transport:
+    try:
+        return open_transport(http, connections=connections)
+    except TypeError as error:
+        reason = str(error)
+    raise UsageError(f"http: {reason}")
+
+
+def _check_wait(ticket: object, deadline: object) -> None:
+    if not isinstance(ticket, Ticket):
+        raise UsageError(f"ticket: expected a Ticket, got {shorten(ticket)}")
+    if deadline is not None and not (isinstance(deadline, int | float) and 0 < deadline < math.inf):
+        raise UsageError(f"deadline={shorten(deadline)}: give seconds greater than 0, or None")
+
+
+def _same(one: Task[Any], other: Task[Any]) -> bool:
+    """Whether two tasks ask for the same, tags and urgency aside."""
+    aside: dict[str, Any] = {"tag": None, "deadline": None, "priority": 0}
+    return type(one) is type(other) and evolve(one, **aside) == evolve(other, **aside)
+
+
 def _check_accounts(accounts: tuple[Provider, ...]) -> None:
     if not accounts:
         raise UsageError("client: give at least one account, as CaptchaAI(key)")
     for account in accounts:
-        if not isinstance(account, Provider):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
+        if isinstance(account, type) or not isinstance(account, Provider):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
             raise UsageError(f"client: {shorten(account)} is no account")
     names = [account.name for account in accounts]
     for name in names:

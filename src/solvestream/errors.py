@@ -166,10 +166,13 @@ class TransportError(SolvestreamError):
 
 
 def shorten(value: object, limit: int = 80) -> str:
-    """One line that shows a value in an error; a long one loses its middle."""
+    """One line that shows a value in an error; a long one loses its middle. Never raises."""
     if isinstance(value, bytes | bytearray):
         return f"<{len(value)} bytes>"
-    text = value if isinstance(value, str) else repr(value)
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 - somebody else's repr
+        text = f"<{type(value).__name__}>"
     text = text if text.isprintable() else ascii(text)
     head = limit // 3
     return text if len(text) <= limit else f"{text[:head]}…{text[head + 1 - limit :]}"

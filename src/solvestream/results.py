@@ -111,7 +111,8 @@ class Result(Generic[S_co]):
         task: the task as handed over; `None` for one taken up again by its ticket.
         tag: the task's own tag.
         ok: there is a solution.
-        solution: the answer, when `ok`.
+        solution: the answer when `ok`; else `None`, which its type leaves out for the sake of
+            those who have looked at `ok`, or got the result from `solve`.
         error: why there is none, when not `ok`.
         ticket: identity of what was bought; `None` where nothing was, or the answer came
             with the submit's own reply and no id.
@@ -129,7 +130,7 @@ class Result(Generic[S_co]):
     task: Task[S_co] | None = None
     tag: Any = None
     ok: bool
-    solution: S_co | None = None
+    solution: S_co = cast("S_co", None)  # noqa: RUF009 - an immutable None
     error: SolvestreamError | None = None
     ticket: Ticket | None = None
     account: str | None = None
@@ -146,7 +147,6 @@ class Result(Generic[S_co]):
         """Return the solution, or raise the error."""
         if self.error is not None:
             raise self.error
-        assert self.solution is not None
         return self.solution
 
 

@@ -7,7 +7,12 @@ from typing_extensions import TypeVar
 
 
 @frozen
-class Text:
+class Solution:
+    """Any answer."""
+
+
+@frozen
+class Text(Solution):
     """Text read from an image, exactly as the service sent it.
 
     Attributes:
@@ -20,14 +25,14 @@ class Text:
 
 
 @frozen
-class Texts:
+class Texts(Solution):
     """Several texts for several images of one task (CapSolver's `number` module)."""
 
     answers: tuple[str, ...]
 
 
 @frozen
-class Token:
+class Token(Solution):
     """A token, good for a while (`Result.expires_at`).
 
     Attributes:
@@ -40,7 +45,7 @@ class Token:
 
 
 @frozen
-class GeeTestV3Solution:
+class GeeTestV3Solution(Solution):
     """The three values of GeeTest v3."""
 
     challenge: str
@@ -49,7 +54,7 @@ class GeeTestV3Solution:
 
 
 @frozen
-class GeeTestV4Solution:
+class GeeTestV4Solution(Solution):
     """The five values of GeeTest v4."""
 
     captcha_id: str
@@ -60,14 +65,11 @@ class GeeTestV4Solution:
 
 
 @frozen
-class Clearance:
+class Clearance(Solution):
     """A `cf_clearance` cookie's value and the user agent it is bound to."""
 
     cf_clearance: str
     user_agent: str | None = None
 
-
-Solution = Text | Texts | Token | GeeTestV3Solution | GeeTestV4Solution | Clearance
-"""Any answer."""
 
 S_co = TypeVar("S_co", bound=Solution, covariant=True, default=Solution)

@@ -10,9 +10,18 @@ runs again, so a cancelled reader loses nothing (an anyio memory stream would: T
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Generic, Literal, Protocol, cast
 
@@ -26,8 +35,10 @@ from solvestream.solutions import S_co, Solution
 
 Stale = Literal["keep", "drop", "resubmit"]
 
-SOURCE_BURST = 64
-"""Tasks taken from a plain iterable before other tasks of the loop may run."""
+SOURCE_BURST = 0.002
+"""Seconds for which tasks are taken from a source before other tasks of the loop may run."""
+FEEDING: ContextVar[object] = ContextVar("FEEDING", default=None)
+"""The client whose source is running, so that it cannot be closed from inside of it."""
 
 
 class Host(Protocol):
@@ -43,6 +54,14 @@ class Host(Protocol):
 
     def keep(self, result: Result[Solution]) -> None:
         """Keep a result nobody waits for."""
+        ...
+
+    def now(self) -> float:
+        """Return the moment, in monotonic seconds."""
+        ...
+
+    def why_cut(self) -> Exception:
+        """Return what to tell the reader of a stream whose source was cut."""
         ...
 
     def wall_now(self) -> float:
@@ -67,7 +86,7 @@ class Outbox:
     window: int
     ordered: bool
     stale: Stale
-    failure: Exception | None = None
+    failure: BaseException | None = None
     exhausted: bool = False
     detached: bool = False
     under_way: set[Job] = field(factory=set[Job])
@@ -75,6 +94,7 @@ class Outbox:
         factory=deque[tuple[Job, "Result[Solution]"]]
     )
     _order: deque[Job] = field(factory=deque[Job])
+    _again: set[Job] = field(factory=set[Job])
     _early: dict[Job, Result[Solution]] = field(factory=dict[Job, "Result[Solution]"])
     _there: anyio.Event = field(factory=anyio.Event)
     _room: anyio.Event = field(factory=anyio.Event)
@@ -82,6 +102,12 @@ class Outbox:
     _token: object = field(factory=anyio.lowlevel.current_token)
 
     # The engine's side
+
+    def admitted(self, job: Job) -> None:
+        """Count the job as under way, in its order."""
+        self.under_way.add(job)
+        if self.ordered:
+            self._order.append(job)
 
     def accepted(self, job: Job) -> None:
         """Nothing to do: a stream waits for results."""
@@ -93,9 +119,6 @@ class Outbox:
             self.host.keep(result)
         elif self.ordered:
             self._early[job] = result
-            while self._order and self._order[0] in self._early:
-                first = self._order.popleft()
-                self.ready.append((first, self._early.pop(first)))
         else:
             self.ready.append((job, result))
         self._there.set()
@@ -103,38 +126,55 @@ class Outbox:
     # The source's side
 
     async def feed(self) -> None:
-        """Take tasks from the source while there is room, until it ends or nobody reads."""
+        """Take tasks from the source while there is room, until it ends or nobody reads.
+
+        The source is the user's: whatever it raises is for its reader, and ends nothing else.
+        """
+        FEEDING.set(self.host)
         try:
             with self._scope:
                 if isinstance(self.source, AsyncIterable):
                     await self._feed_async(aiter(self.source))
                 else:
                     await self._feed_sync(iter(self.source))
-        except Exception as error:  # noqa: BLE001 - handed to the reader after the results
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except anyio.get_cancelled_exc_class():
+            self.failure = self.host.why_cut()
+        except BaseException as error:  # noqa: BLE001 - handed to the reader after the results
             self.failure = error
         finally:
             self.exhausted = True
             self._there.set()
+            with anyio.CancelScope(shield=True):
+                await _close(self.source)
+            self.source = ()
 
     async def _feed_async(self, source: AsyncIterator[object]) -> None:
+        pause = self.host.now() + SOURCE_BURST
         while not self.detached:
             await self._wait_room()
             try:
                 task = await anext(source)
             except StopAsyncIteration:
                 return
-            self._admit(task)
+            self.host.admit(task, self)
+            if self.host.now() >= pause:
+                await anyio.lowlevel.checkpoint()
+                pause = self.host.now() + SOURCE_BURST
 
     async def _feed_sync(self, source: Iterator[object]) -> None:
+        pause = self.host.now() + SOURCE_BURST
         while not self.detached:
             await self._wait_room()
-            for _ in range(min(SOURCE_BURST, self.window - self.unread)):
-                try:
-                    task = next(source)
-                except StopIteration:
-                    return
-                self._admit(task)
-            await anyio.lowlevel.checkpoint()
+            try:
+                task = next(source)
+            except StopIteration:
+                return
+            self.host.admit(task, self)
+            if self.host.now() >= pause:
+                await anyio.lowlevel.checkpoint()
+                pause = self.host.now() + SOURCE_BURST
 
     @property
     def unread(self) -> int:
@@ -146,28 +186,38 @@ class Outbox:
             self._room = anyio.Event()
             await self._room.wait()
 
-    def _admit(self, task: object) -> None:
-        job = self.host.admit(task, self)
-        if self.ordered:
-            self._order.append(job)
-
     # The reader's side
 
     def take(self) -> Result[Solution] | None:
         """Take the next result out, if one is ready; makes room for the source."""
-        while self.ready:
-            job, result = self.ready.popleft()
+        while (found := self._pop()) is not None:
+            job, result = found
             if self.unread <= self.window - max(1, self.window // 16):
                 self._room.set()
             if result.expires_at is not None and self.host.wall_now() >= result.expires_at:
-                if self.stale == "resubmit" and job.task is not None:
-                    self._admit(job.task)
+                if self.stale == "resubmit" and job not in self._again:
+                    self._buy_again(result.task)
                     continue
-                if self.stale != "keep":
+                if self.stale == "drop":
                     continue
                 result = evolve(result, expired=True)
             return result
         return None
+
+    def _pop(self) -> tuple[Job, Result[Solution]] | None:
+        """Take out what is next: the first that came, or the first in the order of the tasks."""
+        if not self.ordered:
+            return self.ready.popleft() if self.ready else None
+        if not self._order or self._order[0] not in self._early:
+            return None
+        job = self._order.popleft()
+        return job, self._early.pop(job)
+
+    def _buy_again(self, task: object) -> None:
+        """Take a task in again, once, in the place of the one it was."""
+        self._again.add(self.host.admit(task, self))
+        if self.ordered and self._order:
+            self._order.appendleft(self._order.pop())
 
     @property
     def finished(self) -> bool:
@@ -176,7 +226,8 @@ class Outbox:
 
     async def wait(self) -> None:
         """Wait until something may be there to take."""
-        self._there = anyio.Event()
+        if self._there.is_set():
+            self._there = anyio.Event()
         await self._there.wait()
 
     def detach(self) -> None:
@@ -187,8 +238,12 @@ class Outbox:
         if not self._in_its_loop():
             return
         self._scope.cancel()
-        while self.ready:
-            self.host.keep(self.ready.popleft()[1])
+        unread = [result for _, result in self.ready] + list(self._early.values())
+        self.ready.clear()
+        self._early.clear()
+        self._there.set()
+        for result in unread:
+            self.host.keep(result)
         for job in list(self.under_way):
             self.host.release(job)
 
@@ -198,6 +253,15 @@ class Outbox:
             return anyio.lowlevel.current_token() == self._token
         except RuntimeError:
             return False
+
+
+async def _close(source: object) -> None:
+    """Let a generator run its `finally`, as nobody will go on with it."""
+    with contextlib.suppress(Exception):
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+        elif isinstance(source, Generator):
+            source.close()
 
 
 class ResultStream(Generic[S_co]):
@@ -254,7 +318,7 @@ class ResultStream(Generic[S_co]):
             self._outbox.host.feed(self._outbox)
 
     def __del__(self) -> None:
-        if self._started:
+        if self._started or self._outbox.detached:
             self._outbox.detach()
         else:
             warnings.warn(

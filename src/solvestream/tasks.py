@@ -52,9 +52,9 @@ class Proxy:
 
     def check(self) -> None:
         """Raise `InvalidTask` for a part that no service accepts."""
-        if self.type.lower() not in {"http", "https", "socks4", "socks5"}:
+        if str(self.type).lower() not in {"http", "https", "socks4", "socks5"}:
             raise _invalid("proxy.type", self.type, "use http, https, socks4 or socks5")
-        if not self.host or any(c in self.host for c in "/@ \r\n"):
+        if type(self.host) is not str or not self.host or any(c in self.host for c in "/@ \r\n"):
             raise _invalid("proxy.host", self.host, "give a host name or address alone")
         if not 1 <= _number(self.port) <= 65535:
             raise _invalid("proxy.port", self.port, "give a port from 1 to 65535")
@@ -81,7 +81,8 @@ class Task(Generic[S_co]):
             raise _invalid("deadline", self.deadline, "give seconds greater than 0, or None")
         if not isinstance(self.priority, int):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
             raise _invalid("priority", self.priority, "give a whole number")
-        if self.job_key is not None and not 0 < len(str(self.job_key)) <= 200:
+        key = self.job_key
+        if key is not None and not (type(key) is str and 0 < len(key) <= 200):
             raise _invalid("job_key", self.job_key, "give 1 to 200 characters")
 
 
@@ -390,6 +391,8 @@ def _number(value: object) -> float:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise _invalid("image", str(path), "it is no file; give the path of an image file")
         with path.open("rb") as file:
             return file.read(limit)
     except OSError as error:

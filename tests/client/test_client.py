@@ -507,3 +507,124 @@ async def test_pacing_of_an_account_can_be_chosen(service):
     async with Client(CaptchaAI("key", pacing=Pacing(first_look=1, interval=1))) as client:
         result = await client.solve(IMAGE)
     assert result.polls == 3
+
+
+async def test_a_caller_waits_no_longer_than_its_deadline_for_a_submit(client, service):
+    """A submit that hangs goes on for the sake of its id; its caller is told "maybe" in time."""
+    service.latency = 20.0
+    start = anyio.current_time()
+    error = await fails(client, DeadlineExceeded, ImageToText(PNG, deadline=3), charged="maybe")
+    assert anyio.current_time() - start < 3.3
+    assert (error.ticket, error.verdict) == (None, "unknown")
+    await anyio.sleep(30)
+    (ticket,) = client.tickets()
+    assert (await client.wait(ticket)).ok
+
+
+async def test_a_caller_waits_no_longer_than_its_deadline_for_a_look(client, service):
+    """A look that hangs goes on too; the answer it brings is kept for the ticket."""
+    service.on_look = lambda ids, n: setattr(service, "latency", 0.0)
+    task = ImageToText(PNG, deadline=12)
+
+    async def slow():
+        await anyio.sleep(5)
+        service.latency = 20.0
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(slow)
+        start = anyio.current_time()
+        error = await fails(client, DeadlineExceeded, task, resumable=True)
+        assert anyio.current_time() - start < 12.3
+    assert (await client.wait(error.ticket)).ok
+
+
+async def test_wait_has_a_deadline_of_its_own(client, service):
+    """It holds for tasks in flight and for tickets of elsewhere, and may be tried again."""
+    service.solve = lambda: 40.0
+    ticket = await client.submit(IMAGE)
+    for _ in range(2):
+        start = anyio.current_time()
+        with pytest.raises(DeadlineExceeded) as caught:
+            await client.wait(ticket, deadline=3)
+        assert anyio.current_time() - start < 3.3
+        assert caught.value.ticket == ticket
+    assert (await client.wait(ticket)).ok
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("nan"), "soon"])
+async def test_wait_refuses_bad_arguments(client, deadline):
+    """What is no ticket, and what is no span of time, is named."""
+    ticket = Ticket(account="captchaai", task_id="1", job_key="k", kind="image", submitted_at=0.0)
+    with pytest.raises(UsageError, match="deadline"):
+        await client.wait(ticket, deadline=deadline)
+    with pytest.raises(UsageError, match="expected a Ticket"):
+        await client.wait("ticket")
+    with pytest.raises(UsageError, match="report"):
+        await client.report(5, correct=True)
+
+
+async def test_one_job_key_for_two_tasks_is_refused(client):
+    """The second would get the answer to the first; it is told so at once, for free."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.solve, ImageToText(PNG, job_key="k"))
+        await anyio.sleep(1)
+        await fails(client, InvalidTask, ImageToText(PNG + b"x", job_key="k"), field="job_key")
+        page = "https://example.com"
+        await fails(client, InvalidTask, RecaptchaV2("s", page, job_key="k"), field="job_key")
+
+
+async def test_a_wrong_address_is_told_soon(client, service):
+    """A service that never answered is given up after half a minute, and the error says why."""
+    service.on_submit = lambda n: not_sent()
+    start = anyio.current_time()
+    error = await fails(client, TransportError)
+    assert "connection refused" in str(error)
+    assert anyio.current_time() - start < 40
+    late = await fails(client, DeadlineExceeded, ImageToText(PNG, deadline=5))
+    assert "connection refused" in str(late)
+
+
+async def test_a_cancelled_caller_s_submit_is_not_sent_again_for_nobody(client, service):
+    """A submit that proves free after its caller has gone is dropped, not bought later."""
+    service.on_submit = lambda n: not_sent() if n == 1 else None
+    with anyio.move_on_after(0.005):
+        await client.solve(IMAGE)
+    await anyio.sleep(100)
+    assert service.submits == 1
+    assert client.tickets() == ()
+
+
+async def test_an_id_that_was_given_before_is_no_answer_for_another_task(client, service):
+    """A cached submit reply cannot hand one image's text to another task."""
+    service.on_submit = lambda n: "OK|777"
+    service.on_look = lambda ids, n: "OK|text of the first"
+    assert (await client.solve(IMAGE)).solution.text == "text of the first"
+    await fails(client, SubmitUnknown, charged="maybe")
+
+
+async def test_leaving_paid_tasks_behind_is_logged(service, caplog):
+    """The end of the block drops what `aclose` returns, so a warning says how to get it."""
+    async with Client(CaptchaAI("key")) as client:
+        await client.submit(IMAGE)
+    assert "closed with 1 paid tasks not handed over" in caplog.text
+
+
+async def test_http_that_is_no_client_is_refused(monkeypatch):
+    """The error speaks of the option."""
+    with pytest.raises(UsageError, match="http"):
+        await Client(CaptchaAI("key"), http="proxy").start()
+
+
+async def test_errors_of_image_files_name_the_file(client, tmp_path):
+    """A file that is no image is told by its path, not by its length."""
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    error = await fails(client, InvalidTask, ImageToText(path), field="image")
+    assert str(path) in str(error)
+
+
+async def test_a_balance_can_be_asked_of_one_account(client):
+    """So that one bad account does not hide the others."""
+    assert list(await client.balance("captchaai")) == ["captchaai"]
+    with pytest.raises(UsageError, match="captchaai"):
+        await client.balance("other")

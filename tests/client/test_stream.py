@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import warnings
+import weakref
 
 import anyio
 import pytest
 
-from solvestream import CaptchaAI, Client, ImageToText, InvalidTask, Turnstile, UsageError
+from solvestream import (
+    CaptchaAI,
+    Client,
+    ClientClosed,
+    ImageToText,
+    InvalidTask,
+    Proxy,
+    RawTask,
+    Turnstile,
+    UsageError,
+)
 from tests.virtual import uniform
 
 pytestmark = pytest.mark.anyio
@@ -201,3 +213,174 @@ async def test_tasks_of_a_closed_stream_are_not_submitted(client, service):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gc.collect()
+
+
+async def test_an_ordered_stream_that_is_left_keeps_what_came_early(client, service):
+    """Answers that waited for their turn are kept for their tickets, as all others are."""
+    service.solve = uniform(5, 60)
+    async with client.stream(map(image, range(20)), ordered=True) as results:
+        with anyio.move_on_after(30):
+            await anyio.sleep(100)
+        assert results._outbox._early
+    await anyio.sleep(100)
+    assert len(client.tickets()) == 20
+    for ticket in client.tickets():
+        assert (await client.wait(ticket)).ok
+
+
+@pytest.mark.parametrize("tasks", [[ImageToText(b"")], [image(1), ImageToText(b"")]])
+async def test_an_ordered_stream_with_a_bad_last_task_ends(client, tasks):
+    """A task that is refused at once has its place in the order too."""
+    results = [r.ok async for r in client.stream(tasks, ordered=True)]
+    assert results == [True] * (len(tasks) - 1) + [False]
+
+
+async def test_several_readers_share_a_stream(client):
+    """A pool of workers may read one stream: each result goes to one, and all of them end."""
+    stream = client.stream(map(image, range(30)))
+    seen = []
+
+    async def read():
+        async for result in stream:
+            seen.append(result.tag)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(read)
+    assert sorted(seen) == list(range(30))
+
+
+async def test_closing_a_stream_from_another_task_ends_its_reader(client):
+    """As at shutdown: the reader that waits is told."""
+    stream = client.stream(map(image, range(3)))
+    async with anyio.create_task_group() as group:
+
+        async def read():
+            assert [r async for r in stream] == []
+
+        group.start_soon(read)
+        await anyio.sleep(1)
+        await stream.aclose()
+
+
+class Odd(BaseException):
+    """What no library expects."""
+
+
+async def test_whatever_a_source_raises_is_for_its_own_reader(client):
+    """A BaseException of a source ends its stream, and nothing else of the client."""
+
+    async def source():
+        yield image(1)
+        raise Odd
+
+    async with anyio.create_task_group() as group:
+
+        async def other():
+            assert (await client.solve(image(9))).ok
+
+        group.start_soon(other)
+        with pytest.raises(Odd):
+            async for result in client.stream(source()):
+                assert result.ok
+    assert (await client.solve(image(10))).ok
+
+
+async def test_a_cancelled_source_is_told_to_its_reader(client):
+    """A source that was cancelled from elsewhere does not look like one that ended."""
+
+    def source():
+        yield image(1)
+        raise asyncio.CancelledError
+
+    kind = (UsageError, asyncio.CancelledError)  # trio takes asyncio's for any other
+    with pytest.raises(kind):
+        async for result in client.stream(source()):
+            assert result.ok
+    assert (await client.solve(image(2))).ok
+
+
+async def test_a_source_is_closed_with_its_stream(client):
+    """Generators run their `finally` when the stream is left: cursors and files are not leaked."""
+    closed = []
+
+    async def asynchronous():
+        try:
+            while True:
+                yield image(1)
+        finally:
+            closed.append("async")
+
+    def plain():
+        try:
+            while True:
+                yield image(1)
+        finally:
+            closed.append("plain")
+
+    for source in (asynchronous(), plain()):
+        async with client.stream(source, in_flight=3) as results:
+            await anext(results)
+        await anyio.sleep(0.1)
+    assert closed == ["async", "plain"]
+
+
+async def test_the_client_cannot_be_closed_from_a_source(client):
+    """It would wait for itself; the error says so, and the stream's reader gets it."""
+
+    async def source():
+        yield image(1)
+        await client.aclose()
+
+    with pytest.raises(UsageError, match="from the source of its own stream"):
+        async for _ in client.stream(source()):
+            pass
+
+
+async def test_a_stream_whose_client_closes_does_not_look_complete(service):
+    """What was never read from the source is not passed over in silence."""
+    async with Client(CaptchaAI("key")) as client:
+        stream = client.stream(map(image, range(100)), in_flight=5)
+        await anext(stream)
+    with pytest.raises(ClientClosed):
+        async for _ in stream:
+            pass
+
+
+async def test_a_task_that_cannot_even_be_checked_is_one_failed_result(client):
+    """Fields of types nobody thought of end their own task only."""
+    page = "https://example.com"
+    odd = [
+        Turnstile("k", page, proxy=Proxy(None, "h", 1)),
+        Turnstile("k", page, proxy=Proxy("http", 5, 1)),
+        RawTask(5),
+        image(1, job_key=["a"]),
+        RawTask({"a": "b"}, kind=["x"]),
+    ]
+    results = [r async for r in client.stream([*odd, image(7)], ordered=True)]
+    assert [type(r.error) for r in results] == [InvalidTask] * 5 + [type(None)]
+
+
+async def test_resubmitted_tasks_are_bought_again_once_and_in_their_place(client, service):
+    """A reader slower than the answers are good ends all the same, in the order of the tasks."""
+    tasks = [Turnstile("site", "https://example.com", tag=n) for n in range(4)]
+    seen = []
+    async with client.stream(tasks, stale="resubmit", ordered=True) as results:
+        async for result in results:
+            seen.append(result.tag)
+            await anyio.sleep(400)
+    assert seen == [0, 1, 2, 3]
+    assert service.submits <= 8
+
+
+async def test_ended_tasks_are_let_go_of(client):
+    """Memory stays flat: a calendar may know of an ended job, but not of its image."""
+    tasks = [ImageToText(PNG + b"%d" % n) for n in range(50)]
+    alive = [weakref.ref(task) for task in tasks]
+    stream = client.stream(tasks)
+    del tasks
+    async for _ in stream:
+        pass
+    del stream, _
+    gc.collect()
+    assert [ref() for ref in alive if ref() is not None] == []

@@ -51,6 +51,6 @@ def test_a_route_is_drained_whole():
     backlog = Backlog()
     for seq, route in enumerate([A, AB, A]):
         backlog.push(make_job(seq), route)
-    assert [job.seq for job in backlog.drain([A])] == [0, 2]
+    assert [job.seq for job in backlog.drain(A)] == [0, 2]
     assert backlog.routes() == [AB]
     assert len(backlog) == 1

@@ -41,7 +41,7 @@ class Jobs(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now = 0.0
-        self.scheduler = Scheduler(random=random.Random(1).random, exchanges=9)
+        self.scheduler = Scheduler(random=random.Random(1).random)
         pace = FakePace(first_look=2, interval=2, deadline=60)
         self.scheduler.open(
             {
@@ -50,6 +50,7 @@ class Jobs(RuleBasedStateMachine):
                 "quick": FakeTraits(pacing=pace, retention=20.0),
             }
         )
+        self.scheduler.share(9)
         self.jobs = []
         self.wire = []
         self.ids = 0

@@ -7,7 +7,6 @@ import math
 import pytest
 
 from solvestream._core.actions import IDLE, Look, Submit, Wait
-from solvestream._core.health import REFUSED_KEY
 from solvestream._core.job import Expired, NoReply, Unfit
 from solvestream._core.lifecycle import State
 from solvestream._outcomes import (
@@ -287,9 +286,24 @@ def test_looks_refused_for_the_key_are_spaced_out():
     planner = make_planner()
     queue(planner, 1)
     submit(planner)
-    look(planner, 10.0, AccountDown("401", "key"))
-    look(planner, 15.0, AccountDown("401", "key"))
-    assert planner.next_action(15.0).until == 15 + REFUSED_KEY
+    now, waits = 10.0, []
+    for _ in range(5):
+        look(planner, now, AccountDown("401", "key"))
+        waits.append(planner.health.breaker.until - now)
+        now = max(planner.health.breaker.until, now + 5)
+    assert waits == [1, 2, 4, 8, 10]
+
+
+def test_funds_that_end_amid_parallel_submits_delay_no_look():
+    """However many submits are refused for lack of funds, paid tasks are looked at on time."""
+    planner = make_planner()
+    queue(planner, 5)
+    submit(planner)
+    actions = [planner.next_action(0.0) for _ in range(4)]
+    for action in actions:
+        planner.submitted(action, AccountDown("402", "funds"), 0.5)
+    assert planner.next_action(0.5).until == 10
+    look(planner, 10.0, SOLVED)
 
 
 @pytest.mark.parametrize("outcome", [Unknown("html"), Throttled("429"), broken(Sent.ALL)])
@@ -358,8 +372,6 @@ def test_a_look_on_the_wire_at_the_deadline_may_still_bring_the_answer():
     planner = make_planner(pacing=FakePace(deadline=20))
     jobs = [submit_one(planner, Accepted(str(n))) for n in range(2)]
     actions = [planner.next_action(15.0) for _ in range(2)]
-    for job in jobs:
-        planner.expire(job, 20.0)
     planner.looked(actions[0], [SOLVED], 21.0)
     planner.looked(actions[1], [Pending()], 21.0)
     assert [job.state for job in jobs] == [State.SOLVED, State.EXPIRED]

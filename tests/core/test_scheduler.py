@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+
+import pytest
 
 from solvestream._core.actions import IDLE, Look, Submit
 from solvestream._core.job import Expired, NoReply, Stranded
 from solvestream._core.lifecycle import State
-from solvestream._core.scheduler import PATIENCE, Scheduler
+from solvestream._core.scheduler import FIRST_PATIENCE, PATIENCE, Scheduler
 from solvestream._outcomes import Accepted, AccountDown, Busy, Pending
 from solvestream._wire import Broken, Sent, Trouble
 from tests.core.support import FakePace, FakeTraits, make_job
@@ -16,13 +19,14 @@ QUICK = FakeTraits(retention=30.0, pacing=FakePace(first_look=1, interval=1, dea
 
 
 def make_scheduler(exchanges=8, max_in_flight=math.inf, **accounts) -> Scheduler:
-    scheduler = Scheduler(random=lambda: 0.5, exchanges=exchanges, max_in_flight=max_in_flight)
+    scheduler = Scheduler(random=lambda: 0.5, max_in_flight=max_in_flight)
     scheduler.open(accounts or {"a": FakeTraits()})
+    scheduler.share(exchanges)
     return scheduler
 
 
-def fill(scheduler, count, **fields):
-    jobs = [make_job(n, **fields) for n in range(count)]
+def fill(scheduler, count, first=0, **fields):
+    jobs = [make_job(first + n, **fields) for n in range(count)]
     for job in jobs:
         scheduler.add(job, 0.0)
     return jobs
@@ -129,10 +133,13 @@ def test_another_account_takes_over_what_one_refuses():
     assert again.job is job
 
 
-def test_a_dead_service_is_given_up_after_long_patience():
-    """Queued jobs without a deadline end when their account gave no reply for five minutes."""
+@pytest.mark.parametrize(("reached", "patience"), [(True, PATIENCE), (False, FIRST_PATIENCE)])
+def test_a_dead_service_is_given_up_after_some_patience(reached, patience):
+    """Jobs without a deadline end after five minutes of trouble; after 30 s if it never worked."""
     scheduler = make_scheduler()
+    scheduler.planners["a"].health.reached = reached
     (job,) = fill(scheduler, 1)
+    (mine,) = fill(scheduler, 1, first=1, deadline=1000.0)
     now = 0.0
     while not scheduler.ended and now < 2 * PATIENCE:
         for planner, action in take(scheduler, now):
@@ -142,9 +149,66 @@ def test_a_dead_service_is_given_up_after_long_patience():
         scheduler.tick(now)
     (ended,) = scheduler.ended
     assert ended.job is job
+    assert mine.state is State.QUEUED
     assert isinstance(ended.end.why, NoReply)
     assert ended.end.why.reason == "host:1: connection refused"
-    assert PATIENCE <= now <= PATIENCE + 10
+    assert patience <= now <= patience + 10
+
+
+def test_an_account_that_was_in_trouble_long_ago_is_tried_again():
+    """A new job is no probe less: it is given up only after it waited itself."""
+    scheduler = make_scheduler()
+    breaker = scheduler.planners["a"].health.breaker
+    breaker.failed(breaker.start(), 0.0)
+    job = make_job(1)
+    job.born = 10_000.0
+    scheduler.add(job, 10_000.0)
+    scheduler.tick(10_000.0)
+    assert take(scheduler, 10_000.0)[0][1].job is job
+
+
+def test_jobs_on_the_wire_at_their_deadline_are_told_of():
+    """Their callers shall not wait for the exchange, which goes on."""
+    scheduler = make_scheduler()
+    (job,) = fill(scheduler, 1, deadline=1.0)
+    ((planner, action),) = take(scheduler)
+    scheduler.tick(1.0)
+    assert list(scheduler.overdue) == [job]
+    assert scheduler.ended == deque()
+    planner.submitted(action, Accepted("1"), 2.0)
+    assert job.state is State.EXPIRED
+
+
+def test_ended_jobs_do_not_stay_in_the_calendar():
+    """Thousands of jobs that ended long before their deadlines are swept out."""
+    scheduler = make_scheduler()
+    for now in range(20):
+        jobs = fill(scheduler, 500, first=500 * now, deadline=10_000.0)
+        for job in jobs:
+            scheduler.withdraw(job)
+        scheduler.tick(float(now))
+    assert len(scheduler._deadlines) <= 1_500
+
+
+def test_a_job_that_waits_behind_a_closed_gate_ends_as_busy():
+    """Also when it was not itself refused, it ended for lack of a slot."""
+    scheduler = make_scheduler()
+    refused, waiting = fill(scheduler, 2, deadline=2.0)
+    planner, action = scheduler.next_action(0.0)
+    planner.submitted(action, Busy("ERROR_NO_SLOT_AVAILABLE"), 0.0)
+    scheduler.tick(2.0)
+    assert refused.said == waiting.said == "ERROR_NO_SLOT_AVAILABLE"
+
+
+def test_a_cancelled_caller_s_submit_is_not_sent_again():
+    """A job withdrawn while its submit is on the wire ends there if that proves free."""
+    scheduler = make_scheduler()
+    (job,) = fill(scheduler, 1)
+    ((planner, action),) = take(scheduler)
+    assert not scheduler.withdraw(job)
+    planner.submitted(action, Busy("ERROR_NO_SLOT_AVAILABLE"), 1.0)
+    assert job.state is State.ABANDONED
+    assert len(scheduler.backlog) == 0
 
 
 def test_a_withdrawn_job_is_never_submitted():

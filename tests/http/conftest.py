@@ -22,6 +22,13 @@ if importlib.util.find_spec("uvloop") is not None:
     POOLS.append(("pool", UVLOOP))
 ADAPTERS = [(name, loop) for name in ("httpx", "httpx2") for loop in (ASYNCIO, TRIO)]
 LIBRARIES = {"httpx": httpx, "httpx2": httpx2}
+KINDS = {
+    "all": POOLS + ADAPTERS,
+    "pool": POOLS,
+    "httpx": ADAPTERS,
+    "asyncio": POOLS[:1],  # for what runs on asyncio and needs no transport
+    "loops": ADAPTERS[:2],  # for what runs on both
+}
 
 
 def _name(kind):
@@ -32,8 +39,7 @@ def pytest_generate_tests(metafunc):
     """Run each test with every kind of transport and loop its module asks for."""
     if "kind" in metafunc.fixturenames:
         wanted = getattr(metafunc.module, "KINDS", "all")
-        kinds = {"all": POOLS + ADAPTERS, "pool": POOLS, "httpx": ADAPTERS}[wanted]
-        metafunc.parametrize("kind", kinds, ids=_name, scope="function")
+        metafunc.parametrize("kind", KINDS[wanted], ids=_name, scope="function")
 
 
 @pytest.fixture
@@ -84,10 +90,16 @@ async def make(kind, anyio_backend):
             transport = HttpxTransport(max_exchanges=max_connections)
         else:
             library = LIBRARIES[kind[0]]
-            limits = library.Limits(keepalive_expiry=1.0)
-            verify = options.get("ssl_context", True)
-            below = library.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
-            transport = HttpxTransport(below, owns=True, max_exchanges=max_connections)
+            below = library.AsyncClient if options else library.AsyncHTTPTransport
+            transport = HttpxTransport(
+                below(
+                    verify=options.get("ssl_context", True),
+                    limits=library.Limits(keepalive_expiry=1.0),
+                    trust_env=False,
+                ),
+                owns=True,
+                max_exchanges=max_connections,
+            )
         made.append(transport)
         return transport
 

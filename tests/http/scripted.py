@@ -46,6 +46,11 @@ async def until(condition: Callable[[], object]) -> None:
             await anyio.sleep(0.001)
 
 
+async def settled(pool, **wanted):
+    """Wait until the pool's statistics are as wanted."""
+    await until(lambda: all(getattr(pool.statistics(), name) == wanted[name] for name in wanted))
+
+
 @define(eq=False)
 class Visit:
     """One connection as its script sees it."""

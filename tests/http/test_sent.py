@@ -135,10 +135,11 @@ async def test_tail_that_leaves_while_we_cut(make, servers, monkeypatch):
     """The last bytes wait below us, and find room in the very moment of our own cut: not `PART`."""
     monkeypatch.setattr(connection, "PIECE", 1 << 30)  # the whole body in one write
     resume, drained = threading.Event(), threading.Event()
-    room = 0
+    room, heads = 0, []
 
     async def script(visit):
         head = await visit.head()
+        heads.append(head)
         visit.writer.transport.pause_reading()
         await visit.wait(resume)
         visit.writer.transport.resume_reading()
@@ -158,10 +159,10 @@ async def test_tail_that_leaves_while_we_cut(make, servers, monkeypatch):
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one)
-            await until(lambda: server.open)
-            await anyio.sleep(0.1)
+            await until(lambda: len(heads) == 2)  # the first was `room_of`
+            await anyio.sleep(0.05)
             resume.set()
-            drained.wait(1)  # this blocks our loop on purpose
+            drained.wait(0.3)  # this blocks our loop on purpose
             await transport.aclose()
         await until(lambda: not server.open)
     assert got[0].sent in {Sent.UNKNOWN, Sent.ALL}

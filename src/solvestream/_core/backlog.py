@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from solvestream._core.job import Job
@@ -58,12 +59,16 @@ class Backlog:
         self._count -= 1
         return heappop(self._queues[best])[2], best
 
-    def drain(self, routes: Iterable[Route]) -> Iterator[Job]:
-        """Take out every job of these routes."""
-        for route in routes:
-            while self._head(route):
-                self._count -= 1
-                yield heappop(self._queues[route])[2]
+    def drain(self, route: Route) -> Iterator[Job]:
+        """Take out every job of a route."""
+        while self._head(route):
+            self._count -= 1
+            yield heappop(self._queues[route])[2]
+
+    def older(self, route: Route, born: float) -> list[Job]:
+        """Return jobs handed over no later than that and without a deadline; they stay queued."""
+        queued = (job for _, _, job in self._queues[route] if job.state is State.QUEUED)
+        return [job for job in queued if job.born <= born and job.deadline == math.inf]
 
     def routes(self) -> list[Route]:
         """Return the routes that have jobs."""

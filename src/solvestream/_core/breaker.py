@@ -88,7 +88,7 @@ class Breaker:
 
     def trip(self, epoch: int, now: float, seconds: float) -> None:
         """Open for at least that long; a longer opening under way stays."""
-        if epoch == self.epoch:
+        if epoch == self.epoch or not self._open:
             self._probing = False
             self.epoch += 1
         self._open = True

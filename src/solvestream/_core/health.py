@@ -28,8 +28,6 @@ BAN = 300.0
 PAUSE_BASE, PAUSE_CAP = 1.0, 10.0
 """Seconds of the shortest pause after the first and after many pauses in a row: a service that
 says "try again at once" again and again is not believed."""
-REFUSED_KEY = 30.0
-"""Seconds between looks while the service refuses the key that paid."""
 
 
 @define(eq=False)
@@ -42,6 +40,7 @@ class Health:
         breaker: when the service may be asked anything.
         down: why no submits are sent; `None` while the account is good.
         trouble: what last broke an exchange, for people.
+        reached: the service gave a proper reply at least once.
     """
 
     random: Random
@@ -49,6 +48,7 @@ class Health:
     breaker: Breaker = field(init=False)
     down: AccountDown | None = None
     trouble: str = ""
+    reached: bool = False
     _pauses: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -66,7 +66,8 @@ class Health:
                 self.counts.troubles += 1
                 self.trouble = why(reply)[0]
                 breaker.failed(epoch, now)
-            case Unknown(retry_after=float() as seconds):
+            case Unknown(retry_after=seconds):
+                assert seconds is not None
                 self.counts.troubles += 1
                 self.trouble = why(reply)[0]
                 self._pause(epoch, now, seconds)
@@ -76,13 +77,14 @@ class Health:
             case AccountDown(cause="ban", retry_after=seconds):
                 self._pause(epoch, now, BAN if seconds is None else seconds)
             case AccountDown():
-                breaker.trip(epoch, now, 0 if self.down is None else REFUSED_KEY)
                 self.down = reply
+                self._well(epoch)
             case _:
                 self._well(epoch)
 
     def _well(self, epoch: int) -> None:
-        if epoch == self.breaker.epoch:
+        self.reached = True
+        if epoch == self.breaker.epoch and self.down is None:
             self._pauses = 0
         self.breaker.succeeded(epoch)
 
@@ -94,12 +96,14 @@ class Health:
 
     def take_all(self, epoch: int, outcomes: Sequence[LookOutcome], now: float) -> None:
         """Take a reply to several looks: it counts once, as the outcome that says most."""
-        if len(outcomes) == 1:
-            self.take(epoch, outcomes[0], now)
-            return
-        telling = (one for one in outcomes if isinstance(one, AccountDown | Throttled))
-        clear = (one for one in outcomes if not isinstance(one, Unknown))
-        self.take(epoch, next(telling, None) or next(clear, outcomes[0]), now)
+        most = outcomes[0]
+        if len(outcomes) > 1:
+            telling = (one for one in outcomes if isinstance(one, AccountDown | Throttled))
+            clear = (one for one in outcomes if not isinstance(one, Unknown))
+            most = next(telling, None) or next(clear, most)
+        self.take(epoch, most, now)
+        if isinstance(most, AccountDown) and most.cause == "key":
+            self._pause(self.breaker.epoch, now, 0.0)  # looks are refused too: ask ever more rarely
 
     def trouble_now(self) -> str:
         """Return what is wrong with the service at present, as the end of a sentence."""

@@ -19,7 +19,7 @@ def next_look(job: Job, pace: Pace, least: float, now: float) -> float:
     Where the answer perishes, the last look comes a margin before that.
     """
     interval = pace.interval
-    due = now + (interval if interval > least else least)
+    due = now + max(interval, least)
     if due < job.perish - MARGIN:
         return due
     last = job.perish - MARGIN

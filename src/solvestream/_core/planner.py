@@ -49,6 +49,11 @@ SLACK = 0.02
 """Seconds a look may be late so that looks are taken out of the calendar in one piece."""
 BATCH_SLACK = 0.2
 """The same where one request looks at many ids: what is due within it shares a request."""
+RESUBMITS = 2
+"""Submits of one job at most after such as may have been paid, where the user allows any."""
+PAST, PAST_SECONDS = 10_000, 300.0
+"""Ids of ended jobs that are remembered, and for how many seconds from their acceptance, to know
+a reply that a cache gave out again. Longer would mistake a service that counts from 1 anew."""
 AGAIN_BASE, AGAIN_CAP = 0.5, 5.0
 """Seconds of backoff before the next submit after one that did not get through."""
 
@@ -65,6 +70,7 @@ class Planner:
         exchanges: on the wire at once at most.
         resubmit_unknown: send again what may have been paid; the user's own choice.
         deadlines: the calendar of deadlines, shared; kept by the scheduler.
+        refusal: the code that last said that there is no slot.
         ended: where ended jobs go; shared, emptied by the engine.
     """
 
@@ -72,17 +78,19 @@ class Planner:
     traits: Traits
     backlog: Backlog
     random: Random
-    exchanges: int
     deadlines: Wheel[Job]
     ended: deque[Ended]
+    exchanges: int = 1
     resubmit_unknown: bool = False
     gate: SlotGate = field(init=False)
     health: Health = field(init=False)
     counts: Counts = field(factory=Counts)
     on_wire: int = 0
     jobs: dict[str, Job] = field(factory=dict[str, Job])
+    refusal: str | None = None
     _hold: float = -math.inf
     _vain: int = 0
+    _past: dict[str, float] = field(factory=dict[str, float])
     _looks: Wheel[Job] = field(init=False)
     _due: list[tuple[float, int, int, Job]] = field(factory=list[tuple[float, int, int, Job]])
 
@@ -178,7 +186,7 @@ class Planner:
         if isinstance(reply, Broken):
             self._not_taken(action, judge(reply.sent), reply, now)
             return
-        known = isinstance(reply, Accepted | Solved) and reply.task_id in self.jobs
+        known = isinstance(reply, Accepted) and self._knows(reply.task_id, now)
         verdict = judge(Sent.ALL, reply, known=known)
         match verdict, reply:
             case Verdict.ACCEPTED, Accepted() | Solved():
@@ -186,6 +194,7 @@ class Planner:
             case Verdict.REJECTED, Busy(code=code):
                 self.gate.refused(action.started, now)
                 self.counts.refused += 1
+                self.refusal = code
                 self._requeue(action, code, now)
             case Verdict.REJECTED, Throttled(code=code) | AccountDown(code=code):
                 self.gate.dropped()
@@ -262,9 +271,10 @@ class Planner:
         again = not final and (
             verdict is Verdict.NOT_SENT
             or (verdict is Verdict.INCOMPLETE and job.attempts <= 1)
-            or (verdict is Verdict.UNKNOWN and self.resubmit_unknown)
+            or (verdict is Verdict.UNKNOWN and self.resubmit_unknown and job.doubts < RESUBMITS)
         )
         if again:
+            job.doubts += verdict is Verdict.UNKNOWN
             self._vain += 1
             wait = full_jitter(self._vain, self.random, base=AGAIN_BASE, cap=AGAIN_CAP)
             self._hold = now + wait
@@ -294,6 +304,10 @@ class Planner:
             case _:
                 self._look_again(job, now)
 
+    def _knows(self, task_id: str, now: float) -> bool:
+        """Whether an id belongs to another job: one under way, or one that ended just now."""
+        return task_id in self.jobs or now < self._past.get(task_id, -math.inf) + PAST_SECONDS
+
     # Jobs
 
     def adopt(self, job: Job, task_id: str, accepted_at: float, now: float) -> None:
@@ -313,9 +327,8 @@ class Planner:
         return True
 
     def expire(self, job: Job, now: float) -> None:
-        """Tell that a job's deadline has passed; one on the wire ends with its reply."""
-        if job.state is State.WAITING:
-            self._expire(job, now, DEADLINE_PASSED)
+        """End a waiting job whose deadline has passed; one on the wire ends with its reply."""
+        self._expire(job, now, DEADLINE_PASSED)
 
     def close(self, reason: str | None) -> None:
         """End every paid job without its answer, as the client closes."""
@@ -351,7 +364,9 @@ class Planner:
         job = action.job
         job.said = code or job.said
         job.state = advance(job.state, Step.REQUEUE)
-        if now >= job.deadline:
+        if not job.wanted:
+            self._end(job, Step.ABANDON, Abandoned())
+        elif now >= job.deadline:
             self._end(job, Step.EXPIRE, Expired(DEADLINE_PASSED, resumable=False))
         else:
             self.backlog.push(job, action.route)
@@ -369,6 +384,10 @@ class Planner:
         if before in _AT_SERVICE:
             del self.jobs[job.task_id]
             self.gate.ended()
+        if job.task_id:
+            self._past[job.task_id] = job.accepted_at
+            if len(self._past) > PAST:
+                del self._past[next(iter(self._past))]
         self.counts.ended(step, end)
         self.ended.append(Ended(job, end, self.name))
 

@@ -21,8 +21,13 @@ from solvestream._core.wheel import Wheel
 
 DEADLINE_SLACK = 0.1
 """Seconds a deadline may be noticed late."""
+SWEEP = 1_000
+"""Ended jobs that may lie in the calendar of deadlines before it is swept."""
 PATIENCE = 300.0
-"""Seconds without one proper reply after which queued jobs of an account are given up."""
+"""Seconds without one proper reply after which queued jobs of an account are given up, unless
+they have a deadline of their own."""
+FIRST_PATIENCE = 30.0
+"""The same for accounts that never gave one: a wrong address is told soon."""
 
 
 @define(eq=False)
@@ -31,40 +36,44 @@ class Scheduler:
 
     Attributes:
         random: draws from [0, 1).
-        exchanges: on the wire at once at most, over all accounts.
         max_in_flight: submits on the wire and tasks at services at most; infinite by default.
         resubmit_unknown: send again what may have been paid; the user's own choice.
         planners: one for each account, by name.
         ended: jobs that have ended, for the engine to take out.
+        overdue: jobs on the wire at their deadline, for the engine to take out: their callers
+            shall wait no longer, while the exchange goes on for the sake of the ticket.
     """
 
     random: Random
-    exchanges: int
     max_in_flight: float = math.inf
     resubmit_unknown: bool = False
     backlog: Backlog = field(factory=Backlog)
     planners: dict[str, Planner] = field(factory=dict[str, Planner])
     ended: deque[Ended] = field(factory=deque[Ended])
+    overdue: deque[Job] = field(factory=deque[Job])
     _routes: dict[str, frozenset[str]] = field(factory=dict[str, frozenset[str]])
     _deadlines: Wheel[Job] = field(factory=lambda: Wheel[Job](DEADLINE_SLACK))
 
     def open(self, accounts: dict[str, Traits]) -> None:
-        """Set up a planner for each account, each with its share of the exchanges.
-
-        The share is a bulkhead: an account whose service hangs cannot hold all connections.
-        """
-        share = max(1, self.exchanges // max(1, len(accounts)))
+        """Set up a planner for each account."""
         for name, traits in accounts.items():
             self.planners[name] = Planner(
                 name=name,
                 traits=traits,
                 backlog=self.backlog,
                 random=self.random,
-                exchanges=share,
                 deadlines=self._deadlines,
                 ended=self.ended,
                 resubmit_unknown=self.resubmit_unknown,
             )
+
+    def share(self, exchanges: int) -> None:
+        """Give each account its share of the exchanges that may be on the wire at once.
+
+        The share is a bulkhead: an account whose service hangs cannot hold all connections.
+        """
+        for planner in self.planners.values():
+            planner.exchanges = max(1, exchanges // len(self.planners))
 
     @property
     def in_flight(self) -> int:
@@ -84,8 +93,8 @@ class Scheduler:
     def add(self, job: Job, now: float) -> None:
         """Queue a job of a kind that is supported."""
         route = self.route(job.kind)
-        if (stranded := self._stranded(route, now)) is not None:
-            self._give_up(job, stranded)
+        if (down := self._down(route)) is not None:
+            self._give_up(job, down)
             return
         self.backlog.push(job, route)
         if job.deadline < math.inf:
@@ -98,8 +107,12 @@ class Scheduler:
         self.planners[account].adopt(job, task_id, accepted_at, now)
 
     def withdraw(self, job: Job) -> bool:
-        """Drop a job nobody wants any more; `False` when it has been sent already."""
+        """Drop a job nobody wants any more; `False` when it has been sent already.
+
+        One whose submit is on the wire is not sent again should it turn out to be free.
+        """
         if job.state is not State.QUEUED:
+            job.wanted = False
             return False
         job.state = advance(job.state, Step.ABANDON)
         self.backlog.withdrawn()
@@ -135,13 +148,20 @@ class Scheduler:
         for job in self._deadlines.pop_due(now):
             if job.state is State.QUEUED:
                 self._end_queued(job)
-            elif job.account:
+            elif job.state is State.WAITING:
                 self.planners[job.account].expire(job, now)
-        if len(self.backlog):
-            for route in self.backlog.routes():
-                if (stranded := self._stranded(route, now)) is not None:
-                    for job in self.backlog.drain([route]):
-                        self._give_up(job, stranded)
+            elif not job.state.final:
+                self.overdue.append(job)
+        if len(self._deadlines) > 2 * (self.in_flight + len(self.backlog)) + SWEEP:
+            self._deadlines.sweep(lambda job: not job.state.final)
+        for route in self.backlog.routes() if len(self.backlog) else ():
+            if (down := self._down(route)) is not None:
+                for job in self.backlog.drain(route):
+                    self._give_up(job, down)
+            elif (trouble := self._hopeless(route, now)) is not None:
+                for job in self.backlog.older(route, now - self._patience(route)):
+                    self.backlog.withdrawn()
+                    self._give_up(job, trouble)
         return self._deadlines.next_due()
 
     def more(self, now: float) -> bool:
@@ -155,31 +175,48 @@ class Scheduler:
 
     def close(self, failure: str | None = None) -> None:
         """End every job, as the client closes; nothing may be on the wire any more."""
-        for job in self.backlog.drain(self.backlog.routes()):
-            job.state = advance(job.state, Step.ABANDON)
-            self.ended.append(Ended(job, Abandoned(failure), None))
+        for route in self.backlog.routes():
+            for job in self.backlog.drain(route):
+                job.state = advance(job.state, Step.ABANDON)
+                self.ended.append(Ended(job, Abandoned(failure), None))
         for planner in self.planners.values():
             planner.close(failure)
 
     def _end_queued(self, job: Job) -> None:
         job.state = advance(job.state, Step.EXPIRE)
         self.backlog.withdrawn()
-        self.ended.append(Ended(job, Expired(DEADLINE_PASSED, resumable=False), None))
+        planners = [self.planners[name] for name in self.route(job.kind)]
+        job.said = job.said or next((p.refusal for p in planners if p.gate.closed), None)
+        trouble = next(filter(None, (p.health.trouble_now() for p in planners)), "")
+        self.ended.append(Ended(job, Expired(f"{DEADLINE_PASSED}{trouble}", resumable=False), None))
 
     def _give_up(self, job: Job, stranded: Stranded) -> None:
         job.state = advance(job.state, Step.REJECT)
         self.ended.append(Ended(job, stranded, None))
 
-    def _stranded(self, route: frozenset[str], now: float) -> Stranded | None:
-        """Return why none of these accounts can take a job, or `None` when one may."""
-        stranded: Stranded | None = None
+    def _down(self, route: frozenset[str]) -> Stranded | None:
+        """Return why no account of a route can be used, or `None` when one can."""
+        downs = [(self.planners[name].health.down, name) for name in route]
+        if any(down is None for down, _ in downs):
+            return None
+        return next((Stranded(down, name) for down, name in downs if down is not None), None)
+
+    def _hopeless(self, route: frozenset[str], now: float) -> Stranded | None:
+        """Return the trouble of a route whose accounts gave no proper reply for long.
+
+        Only jobs that waited as long are given up for it: newer ones are the probes by which
+        the service is seen to be well again.
+        """
+        trouble: Stranded | None = None
+        patience = self._patience(route)
         for name in route:
-            planner = self.planners[name]
-            since = planner.health.breaker.failing_since
-            if planner.health.down is not None:
-                stranded = Stranded(planner.health.down, name)
-            elif since is not None and now - since >= PATIENCE:
-                stranded = stranded or Stranded(NoReply(planner.health.trouble), name)
-            else:
+            health = self.planners[name].health
+            since = health.breaker.failing_since
+            if health.down is None and (since is None or now - since < patience):
                 return None
-        return stranded
+            trouble = Stranded(health.down or NoReply(health.trouble), name)
+        return trouble
+
+    def _patience(self, route: frozenset[str]) -> float:
+        reached = any(self.planners[name].health.reached for name in route)
+        return PATIENCE if reached else FIRST_PATIENCE

@@ -3,12 +3,14 @@
 Moments are rounded up to a multiple of `slack` and kept in one list per multiple; a heap
 holds the multiples only. A waiting thing costs one reference instead of a heap entry or a
 timer, adding is O(1), and what is due together comes out together, ready for one batch.
-Nothing is ever removed: whoever takes a thing out looks whether it still matters.
+Nothing is removed singly: whoever takes a thing out looks whether it still matters, and a
+sweep throws out at once what does not.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
@@ -18,15 +20,16 @@ T = TypeVar("T")
 class Wheel(Generic[T]):
     """Things by the moment they are due; never early, late by at most `slack` seconds."""
 
-    __slots__ = ("_buckets", "_heap", "slack")
+    __slots__ = ("_buckets", "_heap", "_size", "slack")
 
     def __init__(self, slack: float) -> None:
         self.slack = slack
         self._buckets: dict[int, tuple[int, list[T]]] = {}
         self._heap: list[int] = []
+        self._size = 0
 
     def __len__(self) -> int:
-        return sum(len(things) for _, things in self._buckets.values())
+        return self._size
 
     def __repr__(self) -> str:
         return f"<Wheel {len(self)} things, next at {self.next_due()}>"
@@ -36,6 +39,7 @@ class Wheel(Generic[T]):
 
         Whoever moves a thing keeps its newest tick, to know older entries when they come out.
         """
+        self._size += 1
         index = math.ceil(when / self.slack)
         bucket = self._buckets.get(index)
         if bucket is None:
@@ -53,9 +57,16 @@ class Wheel(Generic[T]):
         """Return the first moment anything is due; infinity when nothing waits."""
         return self._heap[0] * self.slack if self._heap else math.inf
 
+    def sweep(self, matters: Callable[[T], bool]) -> None:
+        """Throw out all that no longer matters; costs as much as there are things."""
+        for tick, (index, things) in self._buckets.items():
+            self._buckets[tick] = (index, [thing for thing in things if matters(thing)])
+        self._size = sum(len(things) for _, things in self._buckets.values())
+
     def pop_due(self, now: float) -> list[T]:
         """Take out everything due, in order of its moment."""
         due: list[T] = []
         while self._heap and self._heap[0] * self.slack <= now:
             due += self._buckets.pop(heappop(self._heap))[1]
+        self._size -= len(due)
         return due

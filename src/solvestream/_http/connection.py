@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
         self.closed = True
         if self._exchange is not None:
             reason = type(exc).__name__ if exc is not None else "closed"
-            dead = isinstance(exc, ConnectionError)  # reset or broken pipe, no fault of TLS
+            dead = isinstance(exc, (ConnectionResetError, BrokenPipeError))
             self.fail(Trouble.RESET, f"the connection was lost ({reason})", dead=dead)
         self._owner.lost(self)
 

@@ -87,7 +87,7 @@ class Evidence:
     async def hang_up(self) -> None:
         """After a cancellation, close the connection that httpcore was still opening."""
         if self._opening is not None:
-            with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(1.0, shield=True):
                 await self._opening.aclose()
 
     def sent(self, *, never: bool = False) -> Sent:
@@ -115,4 +115,4 @@ def _is_dead(exc: BaseException | None) -> bool:
     """Whether a reset or a broken pipe is at the root of a failure."""
     while exc is not None and exc.__cause__ is not None:
         exc = exc.__cause__
-    return isinstance(exc, ConnectionError)
+    return isinstance(exc, (ConnectionResetError, BrokenPipeError))

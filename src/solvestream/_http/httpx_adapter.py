@@ -80,6 +80,7 @@ class HttpxTransport:
     _transport: _Transport | None
     _library: Any
     _owns: bool
+    _max_exchanges: int
     _gate: anyio.Semaphore
     _scopes: set[anyio.CancelScope]
     _closed: bool
@@ -106,10 +107,16 @@ class HttpxTransport:
             self._transport = cast("_Transport", client)
         else:
             raise TypeError("http= takes an httpx.AsyncClient or an httpx.AsyncBaseTransport")
+        self._max_exchanges = max_exchanges
         self._gate = anyio.Semaphore(max_exchanges)
         self._scopes = set()
         self._closed = False
         self._gone = None
+
+    @property
+    def max_exchanges(self) -> int:
+        """As many as were asked for."""
+        return self._max_exchanges
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._scopes)} exchanges under way"

@@ -73,6 +73,11 @@ class Pool:
     _exchanges: int = field(default=0, init=False)
     _closed: bool = field(default=False, init=False)
 
+    @property
+    def max_exchanges(self) -> int:
+        """One on each connection to an origin."""
+        return self._max_connections
+
     def __repr__(self) -> str:
         now = self.statistics()
         state = "closed" if self._closed else f"{now.idle} of {now.open} connections idle"

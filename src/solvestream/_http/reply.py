@@ -30,7 +30,7 @@ class _Refused(Exception):  # never leaves this module; it only stops the parser
     """The reply broke a bound; `ReplyReader.fault` says which."""
 
 
-@define(eq=False, init=False)
+@define(eq=False, init=False, repr=False)
 class ReplyReader:
     """The replies of one connection. `start`, then `feed` until `complete` or `fault`.
 

@@ -116,7 +116,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def _is_exact(result: Result[Text]) -> bool:
-    return result.solution is not None and result.solution.text == result.tag.text
+    return result.ok and bool(result.solution.text == result.tag.text)
 
 
 def _summary(scores: dict[str, Score], together: Score, elapsed: float) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _show(
     console.print(table)
     wrong = [result for theirs in results.values() for result in theirs if not _is_exact(result)]
     for result in wrong[:SHOWN]:
-        got = repr(result.solution.text) if result.solution else str(result.error)
+        got = repr(result.solution.text) if result.ok else str(result.error)
         console.print(f"{result.tag.text!r} came out as {got}")
     console.print(
         f"{together.tasks} images in {elapsed:.1f} s; looks are per task, p50 and p95 in s"

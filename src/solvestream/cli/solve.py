@@ -104,9 +104,9 @@ class _Run:
             self.tickets.append(result.ticket)
 
 
-def line(result: Result[Text]) -> dict[str, Any]:
+def line(result: Result[Any]) -> dict[str, Any]:
     """Return a result as the object that is printed."""
-    solution: Text | Texts | None = result.solution
+    solution = result.solution
     text = solution.text if isinstance(solution, Text) else None
     return {
         "path": result.tag,

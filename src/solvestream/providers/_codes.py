@@ -77,8 +77,15 @@ def find_code(text: object, codes: Codes, message: object = None) -> Refusal | N
     return Refusal(shape[1], words or (shape[2] or "").strip()) if shape else None
 
 
+def _may_be_cut(refusal: Refusal, codes: Codes, response: Response) -> bool:
+    """Whether a code may be the beginning of another: only the connection's end ended the reply."""
+    return not response.delimited and refusal.code not in codes
+
+
 def submit_outcome(refusal: Refusal, codes: Codes, response: Response) -> SubmitOutcome:
     """Return what a refused submit comes to."""
+    if _may_be_cut(refusal, codes, response):
+        return Unknown("a reply that may be cut short", refusal.code)
     code = codes.get(refusal.code, _UNLISTED)
     if code.kind == "busy":
         return Busy(refusal.code, _wait(code, response))
@@ -89,6 +96,8 @@ def submit_outcome(refusal: Refusal, codes: Codes, response: Response) -> Submit
 
 def look_outcome(refusal: Refusal, codes: Codes, response: Response) -> LookOutcome:
     """Return what an unsuccessful look comes to."""
+    if _may_be_cut(refusal, codes, response):
+        return Unknown("a reply that may be cut short", refusal.code)
     code = codes.get(refusal.code, _UNLISTED)
     if code.kind == "pending":
         return Pending()

@@ -7,13 +7,15 @@ function that reads its reply. Reading is total: any bytes at all give an outcom
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from solvestream._outcomes import LookOutcome, Mismatch, SubmitOutcome
 from solvestream._wire import Request, Response
+from solvestream.errors import UsageError
 from solvestream.results import Balance, Threads
 from solvestream.tasks import Task
 
@@ -37,6 +39,12 @@ class Asked(Protocol):
     def kind(self) -> str: ...
 
 
+def _seconds(_: object, option: Attribute[Any], value: object) -> None:
+    good = isinstance(value, int | float) and math.isfinite(value)
+    if not good or cast("float", value) < 0 or (value == 0 and option.name != "first_look"):
+        raise UsageError(f"pacing: {option.name}={value}: give a finite number greater than 0")
+
+
 @frozen(kw_only=True)
 class Pacing:
     """When to look for an answer.
@@ -45,13 +53,16 @@ class Pacing:
         first_look: seconds from acceptance to the first look.
         interval: seconds between looks at one task.
         max_looks: looks at one task at most.
-        deadline: seconds from hand-over after which a task without one of its own ends.
+        deadline: seconds from acceptance after which a task without one of its own ends.
+
+    Raises `UsageError` for what is not finite, a negative `first_look`, and anything else that is
+    not greater than 0.
     """
 
-    first_look: float = 10.0
-    interval: float = 5.0
-    max_looks: int = 60
-    deadline: float = 300.0
+    first_look: float = field(default=10.0, validator=_seconds)
+    interval: float = field(default=5.0, validator=_seconds)
+    max_looks: int = field(default=60, validator=_seconds)
+    deadline: float = field(default=300.0, validator=_seconds)
 
 
 @frozen(kw_only=True)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
-import subprocess
-import sys
 
 import anyio
 import httpx
 import pytest
-import respx
 import trio
 
-from solvestream import _http
-from solvestream._http import open_transport
 from solvestream._http.httpx_adapter import HttpxTransport
-from solvestream._http.pool import Pool
 from solvestream._wire import Broken, Limits, Origin, Response, Sent, Trouble
-from tests.http.scripted import KEY, SHORT, TARGET, answering, get, post
+from tests.http.scripted import KEY, SHORT, TARGET, answering, get, post, until
 
 pytestmark = pytest.mark.anyio
 KINDS = "httpx"
@@ -64,7 +60,7 @@ async def test_owned_client_is_closed(library, anyio_backend):
 
 
 async def test_mock_transport_answers(library, anyio_backend):
-    """library.MockTransport works, the same reply twice, and gives a delimited reply."""
+    """A `MockTransport` works, the same reply twice, and gives a delimited reply."""
     reply = library.Response(200, text="OK|1")
     transport = HttpxTransport(library.MockTransport(lambda request: reply))
     for _ in range(2):
@@ -80,14 +76,14 @@ async def test_mock_transport_answers(library, anyio_backend):
         ("ReadError", Trouble.RESET),
         ("ReadTimeout", Trouble.TIMEOUT),
         ("RemoteProtocolError", Trouble.PROTOCOL),
-        ("StreamClosed", Trouble.PROTOCOL),
+        ("ZeroDivisionError", Trouble.PROTOCOL),
     ],
 )
 async def test_mock_that_fails_proves_nothing(library, anyio_backend, error, trouble):
     """A transport without a trace gives no evidence: `UNKNOWN`, whatever it raises."""
 
     def fail(request):
-        raise error(f"no way to {request.url}")
+        raise getattr(library, error, ZeroDivisionError)(f"no way to {request.url}")
 
     got = await HttpxTransport(library.MockTransport(fail)).send(post(FAR))
     assert isinstance(got, Broken)
@@ -95,81 +91,18 @@ async def test_mock_that_fails_proves_nothing(library, anyio_backend, error, tro
     assert KEY not in repr(got)
 
 
-@pytest.mark.parametrize("using", ["httpcore", "httpx"])
-async def test_respx_just_works(anyio_backend, using):
-    """Under respx the default transport goes through httpx and meets the mock."""
-    chosen = httpx.AsyncClient() if using == "httpx" else None
-    with respx.mock(using=using) as mock:
-        mock.get("https://service.test/res.php").respond(200, text="CAPCHA_NOT_READY")
-        mock.post("https://service.test/in.php").mock(side_effect=httpx.ConnectError)
-        transport = open_transport(chosen)
-        assert isinstance(transport, HttpxTransport)
-        got = await transport.send(get(FAR))
-        assert (got.status, got.body) == (200, b"CAPCHA_NOT_READY")
-        refused = post(FAR)
-        refused.target = "/in.php"
-        got = await transport.send(refused)
-        # A mock between client and transport is no stock transport, so it proves nothing.
-        proved = Sent.NOTHING if using == "httpcore" else Sent.UNKNOWN
-        assert (got.trouble, got.sent) == (Trouble.CONNECT, proved)
-        got = await transport.send(post(Origin("https", "other.test", 443)))
-        assert isinstance(got, Broken)
-        assert KEY not in repr(got)
-        await transport.aclose()
-    if chosen is not None:
-        await chosen.aclose()
-
-
-async def test_choice_of_transport(library, anyio_backend):
-    """Our pool on asyncio, httpx on trio, and what is given where it is given."""
-    transport = open_transport()
-    on_trio = anyio_backend[0] == "trio"
-    assert isinstance(transport, HttpxTransport if on_trio else Pool)
-    await transport.aclose()
-    assert isinstance(open_transport(library.MockTransport(lambda request: None)), HttpxTransport)
-    with pytest.raises(TypeError, match="http="):
-        open_transport(42)
-    with pytest.raises(TypeError, match="proxy="):
-        HttpxTransport(library.MockTransport(lambda request: None), proxy="http://p:1")
-
-
-def test_wrapped_transport_is_not_a_mock(monkeypatch):
-    """Tracing tools wrap the same method; that does not turn our pool off."""
-    import functools
-
-    real = httpx.AsyncHTTPTransport.handle_async_request
-
-    @functools.wraps(real)
-    async def traced(self, request):
-        return await real(self, request)
-
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", traced)
-    assert not _http._is_mocked()
-
-
-def test_without_httpx_loaded_nothing_is_mocked(monkeypatch):
-    """The question itself does not import httpx."""
-    monkeypatch.delitem(sys.modules, "httpx")
-    monkeypatch.delitem(sys.modules, "httpcore")
-    assert not _http._is_mocked()
-    assert "httpx" not in sys.modules
-
-
-def test_pool_does_not_import_httpx():
-    """The default transport is opened and used without httpx."""
-    code = (
-        "import sys; from solvestream._http import open_transport; open_transport();"
-        "sys.exit('httpx' in sys.modules or 'httpcore' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def through(proxy, library):
+    """Open a transport that uses a proxy: our own, or one of httpx2."""
+    if library is httpx:
+        return HttpxTransport(proxy=proxy)
+    return HttpxTransport(library.AsyncHTTPTransport(proxy=proxy, trust_env=False), owns=True)
 
 
 async def test_proxy_tunnel_that_is_refused_sent_nothing(servers, library, anyio_backend):
     """A CONNECT that the proxy refuses is the proxy's exchange: nothing of the request left."""
     reply = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
     with servers.serving(answering(reply)) as server:
-        below = library.AsyncHTTPTransport(proxy=str(server.origin), trust_env=False)
-        transport = HttpxTransport(below, owns=True)
+        transport = through(str(server.origin), library)
         got = await transport.send(post(FAR))
         await transport.aclose()
     assert isinstance(got, Broken)
@@ -177,11 +110,50 @@ async def test_proxy_tunnel_that_is_refused_sent_nothing(servers, library, anyio
     assert KEY.encode() not in b"".join(head + body for head, body in server.requests)
 
 
+async def test_proxy_that_drips_ends_at_the_total_deadline(servers, library, anyio_backend):
+    """A tunnel that is being set up byte by byte does not outlive the exchange."""
+
+    async def script(visit):
+        await visit.head()
+        for value in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1000:
+            await visit.send(bytes([value]))
+            await asyncio.sleep(0.01)  # the server's loop is asyncio's, whatever ours is
+
+    with servers.serving(script) as server:
+        transport = through(str(server.origin), library)
+        with anyio.fail_after(5):
+            got = await transport.send(post(FAR, limits=Limits(connect=5, read=5, total=0.1)))
+        await transport.aclose()
+    assert (got.trouble, got.sent) == (Trouble.TIMEOUT, Sent.NOTHING)
+
+
+@pytest.mark.parametrize("cut", ["close", "cancel"])
+async def test_cut_handshake_leaves_no_socket(make, servers, certified, cut):
+    """Httpcore forgets a socket whose TLS handshake is cancelled; we close it."""
+    greeted = []
+
+    async def script(visit):
+        greeted.append(await visit.reader.read(1))
+        await visit.hang()
+
+    with servers.serving(script) as server:
+        origin = Origin("https", server.origin.host, server.origin.port)
+        transport = make(ssl_context=certified.client)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(transport.send, post(origin))
+            await until(lambda: greeted)
+            if cut == "close":
+                await transport.aclose()
+            else:
+                tasks.cancel_scope.cancel()
+        await until(lambda: not server.open)
+    gc.collect()  # a socket left open would warn now
+
+
 async def test_proxy_carries_plain_requests(servers, library, anyio_backend):
     """An explicit proxy is used."""
     with servers.serving(answering()) as server:
-        below = library.AsyncHTTPTransport(proxy=str(server.origin), trust_env=False)
-        transport = HttpxTransport(below, owns=True)
+        transport = through(str(server.origin), library)
         got = await transport.send(get(Origin("http", "service.test", 80)))
         await transport.aclose()
     assert got.body == b"hello"
