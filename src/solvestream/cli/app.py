@@ -83,7 +83,9 @@ def _words(error: CycloptsError) -> str:
 def serve(
     *,
     host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="0 picks a free one.")] = 8080,
+    port: Annotated[
+        int, Parameter(help="0 picks a free one.", validator=Number(gte=0, lte=65535))
+    ] = 8080,
     engine: Annotated[
         Literal["read", "simulate"], Parameter(help="Read images for real, or make answers up.")
     ] = "read",

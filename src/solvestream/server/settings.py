@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_, le
-from cattrs import BaseValidationError, Converter, transform_error
+
+from .extras import need
 
 DEFAULT_KEY = "solvestream-local-00000000000000"
 """The made-up key of the default account: 32 characters, as CaptchaAI's own client demands."""
@@ -171,7 +172,7 @@ class Settings:
 
     def to_json(self) -> str:
         """Return the settings as JSON. It holds the keys: a pipe is the place for it."""
-        return json.dumps(_CONVERTER.unstructure(self))
+        return json.dumps(need("cattrs").Converter().unstructure(self))
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -180,10 +181,11 @@ class Settings:
         Raises `ValueError`, which names each field that is wrong and shows no value.
         """
         value: Any = json.loads(text)
+        cattrs = need("cattrs")
+        converter = cattrs.Converter(forbid_extra_keys=True)
         try:
-            return _CONVERTER.structure(value, cls)
-        except BaseValidationError as error:
-            raise ValueError("settings: " + "; ".join(transform_error(error))) from None
-
-
-_CONVERTER = Converter(forbid_extra_keys=True)
+            settings: Settings = converter.structure(value, cls)
+        except cattrs.BaseValidationError as error:
+            reasons = "; ".join(cattrs.transform_error(error))
+            raise ValueError(f"settings: {reasons}") from None
+        return settings
