@@ -30,7 +30,7 @@ def test_the_service_of_your_own_reads_an_image():
     (picture,) = pictures(1, seed=3)
     main = f"async def main(image):\n{textwrap.indent(block, '    ')}"
     names: dict = {}
-    exec(main, names)  # noqa: S102 - it is our own README
+    exec(main, names)
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         asyncio.run(names["main"](picture.image))

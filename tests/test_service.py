@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import httpx
 import pytest
 import respx
@@ -27,6 +28,7 @@ from solvestream import (
     Token,
     Turnstile,
 )
+from solvestream._http import dial
 from solvestream.server import Account, Fault, Latency, LocalService, Settings, simulated_text
 
 pytestmark = pytest.mark.anyio
@@ -192,3 +194,29 @@ async def test_five_thousand_tasks_are_in_flight_over_sixty_four_connections(any
     assert failed == []
     assert ledger["peak_working"] == 5_000
     assert 0 < peak <= 64
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_a_caller_who_leaves_while_a_connection_is_made_has_bought_nothing(
+    service, monkeypatch
+):
+    """Tries that are given up while connecting are not submitted later, for nobody."""
+    gate = anyio.Event()
+    real = dial._open_socket
+
+    async def slow(*args):
+        await gate.wait()
+        return await real(*args)
+
+    monkeypatch.setattr(dial, "_open_socket", slow)
+    account = next(accounts(service))
+    before = service.ledger()["accounts"]["mine"]["submitted"]
+    async with Client(account) as client:
+        for _ in range(4):
+            with anyio.move_on_after(0.1):
+                await client.solve(ImageToText(PNG))
+        gate.set()
+        assert (await client.solve(ImageToText(PNG))).ok
+        await anyio.sleep(0.1)
+        assert client.tickets() == ()
+    assert service.ledger()["accounts"]["mine"]["submitted"] == before + 1

@@ -13,6 +13,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
@@ -306,7 +307,8 @@ class Engine:
             call = await exchange.prepare(account, action.job)
             if isinstance(call, Unfit):
                 outcome = call
-            else:
+            elif action.job.wanted:
+                call.request.wanted = partial(getattr, action.job, "wanted")
                 outcome = _GONE
                 outcome = await exchange.submit(self.transport, call)
         finally:

@@ -10,6 +10,7 @@ money may be drawn, so it is a value and not a guess from an exception's type.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum, StrEnum
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -122,6 +123,8 @@ class Request:
         fresh: take a new or recently used connection only. Set for requests that cost money,
             since a reply lost on a stale connection leaves it unknown whether one was bought.
         limits: bounds of this exchange.
+        wanted: asked before the first byte leaves; when it says no, the exchange ends as
+            `Broken(CLOSED, NOTHING)`. A caller may have gone while a connection was being made.
     """
 
     method: str
@@ -131,6 +134,7 @@ class Request:
     content_type: str | None = None
     fresh: bool = False
     limits: Limits = DEFAULT_LIMITS
+    wanted: Callable[[], bool] | None = None
 
     def __repr__(self) -> str:
         path = self.target.partition("?")[0]
@@ -180,6 +184,9 @@ class Broken:
     trouble: Trouble
     sent: Sent
     detail: str
+
+
+UNWANTED = Broken(Trouble.CLOSED, Sent.NOTHING, "nobody wanted it any more")
 
 
 class Transport(Protocol):

@@ -22,7 +22,7 @@ from attrs import define
 from solvestream._http.evidence import Evidence
 from solvestream._http.framing import UNSOUND, USER_AGENT, is_sound
 from solvestream._http.reply import MAX_HEAD, MAX_LINES
-from solvestream._wire import Broken, Request, Response, Sent, Trouble
+from solvestream._wire import UNWANTED, Broken, Request, Response, Sent, Trouble
 
 _LOGGERS: Final = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "h2", "hpack"})
 
@@ -169,6 +169,8 @@ class HttpxTransport:
         if patience.cancelled_caught:
             return None
         try:
+            if request.wanted is not None and not request.wanted():
+                return UNWANTED
             return await self._exchange(request, evidence)
         finally:
             self._gate.release()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
-from solvestream._wire import Broken, Sent, Trouble
+from solvestream._wire import UNWANTED, Broken, Sent, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,8 +61,12 @@ class Route:
         waiting = self.waiting
         while waiting:
             exchange = waiting[0]
+            wanted = exchange.request.wanted
             if exchange.answer.done():
                 waiting.popleft()
+            elif wanted is not None and not wanted():
+                waiting.popleft()
+                exchange.settle(UNWANTED)
             elif connection.usable(fresh=exchange.request.fresh):
                 waiting.popleft()
                 connection.begin(exchange, now)
