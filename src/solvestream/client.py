@@ -50,6 +50,7 @@ S = TypeVar("S", bound=Solution)
 T = TypeVar("T")
 
 logger = logging.getLogger("solvestream")
+logger.addHandler(logging.NullHandler())  # silent until the application configures logging
 
 KEPT = 10_000
 """Results kept at most for tickets nobody has waited on yet."""
