@@ -14,8 +14,9 @@ from typing import Any, Self, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
-from attrs import asdict, evolve
+from attrs import asdict
 
+from solvestream._checks import at_least_one, check_accounts, check_wait, same
 from solvestream._core.job import Ended, Job, Unfit
 from solvestream._core.scheduler import Scheduler
 from solvestream._endings import result_of, ticket_of
@@ -31,7 +32,6 @@ from solvestream.errors import (
     TransportError,
     UsageError,
     WrongLoop,
-    shorten,
 )
 from solvestream.providers._protocol import Call, Provider
 from solvestream.results import (
@@ -84,9 +84,9 @@ class Client:
         http: object = None,
         resubmit_unknown: bool = False,
     ) -> None:
-        _check_accounts(accounts)
-        _at_least_one("max_in_flight", max_in_flight)
-        _at_least_one("connections", connections)
+        check_accounts(accounts)
+        at_least_one("max_in_flight", max_in_flight)
+        at_least_one("connections", connections)
         self._accounts = {account.name: account for account in accounts}
         self._connections = connections
         self._http = http
@@ -194,7 +194,7 @@ class Client:
         Raises `UsageError` for a bad option; a bad task is a result with its `InvalidTask`.
         """
         self._check_open()
-        _at_least_one("in_flight", in_flight)
+        at_least_one("in_flight", in_flight)
         if isinstance(tasks, str | bytes) or not isinstance(tasks, Iterable | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
             raise UsageError("tasks: expected an iterable or async iterable of tasks")
         if stale not in {"keep", "drop", "resubmit"}:
@@ -234,7 +234,7 @@ class Client:
         client has the ticket's account name.
         """
         engine = self._check_open()
-        _check_wait(ticket, deadline)
+        check_wait(ticket, deadline)
         if ticket.account not in self._accounts:
             names = ", ".join(self._accounts)
             raise UsageError(f"ticket: its account is {ticket.account!r}, this client has {names}")
@@ -452,7 +452,7 @@ class Client:
             self._keys[job.key] = Shared(self, job)
             self._keys[job.key].join(job)
             return False
-        if not _same(shared.bought.task, job.task):
+        if not same(shared.bought.task, job.task):
             fix = "another task under way has this key; give each its own"
             raise InvalidTask(field="job_key", value=job.key, fix=fix)
         shared.join(job)
@@ -523,33 +523,3 @@ def _open(http: object, connections: int) -> Transport:
     except TypeError as error:
         reason = str(error)
     raise UsageError(f"http: {reason}")
-
-
-def _check_wait(ticket: object, deadline: object) -> None:
-    if not isinstance(ticket, Ticket):
-        raise UsageError(f"ticket: expected a Ticket, got {shorten(ticket)}")
-    if deadline is not None and not (isinstance(deadline, int | float) and 0 < deadline < math.inf):
-        raise UsageError(f"deadline={shorten(deadline)}: give seconds greater than 0, or None")
-
-
-def _same(one: Task[Any], other: Task[Any]) -> bool:
-    """Whether two tasks ask for the same, tags and urgency aside."""
-    aside: dict[str, Any] = {"tag": None, "deadline": None, "priority": 0}
-    return type(one) is type(other) and evolve(one, **aside) == evolve(other, **aside)
-
-
-def _check_accounts(accounts: tuple[Provider, ...]) -> None:
-    if not accounts:
-        raise UsageError("client: give at least one account, as CaptchaAI(key)")
-    for account in accounts:
-        if isinstance(account, type) or not isinstance(account, Provider):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
-            raise UsageError(f"client: {shorten(account)} is no account")
-    names = [account.name for account in accounts]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"client: two accounts are named {name!r}; give one another name=")
-
-
-def _at_least_one(name: str, value: object) -> None:
-    if value is not None and (not isinstance(value, int) or value < 1):
-        raise UsageError(f"{name}: expected a whole number of 1 or more, got {shorten(value)}")

@@ -32,8 +32,6 @@ class Job:
         perish: when the service deletes task and answer.
         looks: how often it was looked at.
         attempts: submits that a service may have seen whole or in part.
-        alone: look at it in a request of its own.
-        verified: its id is known to be whole.
         wanted: somebody waits for it, or it is paid; else it is not submitted again.
         doubts: submits that may have been paid, and were followed by another by the user's choice.
         said: the code the service last gave for not taking it.
@@ -56,8 +54,6 @@ class Job:
     perish: float = math.inf
     looks: int = 0
     attempts: int = 0
-    alone: bool = False
-    verified: bool = True
     wanted: bool = True
     doubts: int = 0
     said: str | None = None

@@ -91,6 +91,8 @@ class Planner:
     _hold: float = -math.inf
     _vain: int = 0
     _past: dict[str, float] = field(factory=dict[str, float])
+    _alone: set[Job] = field(factory=set[Job])
+    _cut: set[Job] = field(factory=set[Job])
     _looks: Wheel[Job] = field(init=False)
     _due: list[tuple[float, int, int, Job]] = field(factory=list[tuple[float, int, int, Job]])
 
@@ -166,10 +168,10 @@ class Planner:
         job = heappop(due)[3]
         job.state = advance(job.state, Step.LOOK)
         jobs = [job]
-        while len(jobs) < limit and due and not job.alone:
+        while len(jobs) < limit and due and job not in self._alone:
             job = due[0][3]
             if job.state is State.WAITING:
-                if job.alone:
+                if job in self._alone:
                     break
                 job.state = advance(job.state, Step.LOOK)
                 jobs.append(job)
@@ -217,7 +219,7 @@ class Planner:
         elif isinstance(reply, Mismatch):
             self.health.breaker.succeeded(action.epoch)
             for job in action.jobs:
-                job.alone = True
+                self._alone.add(job)
                 self._wait_until(now, job, now)
         else:
             self.health.take_all(action.epoch, reply, now)
@@ -250,7 +252,8 @@ class Planner:
             self.gate.ended()
             self._end(job, Step.SOLVE, outcome)
             return
-        job.verified = outcome.verified
+        if not outcome.verified:
+            self._cut.add(job)
         job.state = advance(job.state, Step.ACCEPT)
         self._keep(job, outcome.task_id, now)
         if now >= job.deadline:
@@ -297,7 +300,7 @@ class Planner:
                 self._end(job, Step.SOLVE, outcome)
             case Failed():
                 self._end(job, Step.FAIL, outcome)
-            case Lost(code=code) if not job.verified:
+            case Lost(code=code) if job in self._cut:
                 self._end(job, Step.DOUBT, Unknown(CUT_SHORT, code))
             case Lost():
                 self._end(job, Step.LOSE, outcome)
@@ -384,6 +387,8 @@ class Planner:
         if before in _AT_SERVICE:
             del self.jobs[job.task_id]
             self.gate.ended()
+            self._alone.discard(job)
+            self._cut.discard(job)
         if job.task_id:
             self._past[job.task_id] = job.accepted_at
             if len(self._past) > PAST:

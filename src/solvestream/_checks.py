@@ -1,0 +1,46 @@
+"""What the public edge refuses at once: accounts, bounds, tickets, deadlines."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from attrs import evolve
+
+from solvestream.errors import UsageError, shorten
+from solvestream.providers._protocol import Provider
+from solvestream.results import Ticket
+from solvestream.tasks import Task
+
+
+def check_wait(ticket: object, deadline: object) -> None:
+    """Raise `UsageError` unless these are a ticket and seconds greater than 0, or `None`."""
+    if not isinstance(ticket, Ticket):
+        raise UsageError(f"ticket: expected a Ticket, got {shorten(ticket)}")
+    if deadline is not None and not (isinstance(deadline, int | float) and 0 < deadline < math.inf):
+        raise UsageError(f"deadline={shorten(deadline)}: give seconds greater than 0, or None")
+
+
+def same(one: Task[Any], other: Task[Any]) -> bool:
+    """Whether two tasks ask for the same, tags and urgency aside."""
+    aside: dict[str, Any] = {"tag": None, "deadline": None, "priority": 0}
+    return type(one) is type(other) and evolve(one, **aside) == evolve(other, **aside)
+
+
+def check_accounts(accounts: tuple[Provider, ...]) -> None:
+    """Raise `UsageError` for none, for what is no account, and for two of one name."""
+    if not accounts:
+        raise UsageError("client: give at least one account, as CaptchaAI(key)")
+    for account in accounts:
+        if isinstance(account, type) or not isinstance(account, Provider):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
+            raise UsageError(f"client: {shorten(account)} is no account")
+    names = [account.name for account in accounts]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"client: two accounts are named {name!r}; give one another name=")
+
+
+def at_least_one(name: str, value: object) -> None:
+    """Raise `UsageError` unless an option is a whole number of 1 or more, or `None`."""
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise UsageError(f"{name}: expected a whole number of 1 or more, got {shorten(value)}")
