@@ -244,3 +244,11 @@ async def test_target_is_not_rewritten(servers, anyio_backend):
     assert isinstance(got, Response)
     assert server.requests[0][0].split(b" ")[1] == target.encode()
     assert TARGET not in repr(got)
+
+
+def test_stock_transport_writes_no_session_keys(monkeypatch, tmp_path):
+    """SSLKEYLOGFILE in the environment is not honoured (`faults.json` K08)."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    transport = HttpxTransport()
+    context = transport._transport._pool._ssl_context
+    assert context.keylog_filename is None

@@ -19,6 +19,7 @@ import anyio
 import httpx
 from attrs import define
 
+from solvestream._http.dial import secure_context
 from solvestream._http.evidence import Evidence
 from solvestream._http.framing import UNSOUND, USER_AGENT, is_sound
 from solvestream._http.reply import MAX_HEAD, MAX_LINES
@@ -217,13 +218,18 @@ class HttpxTransport:
 
 
 def _stock_transport(proxy: str | None, connections: int) -> _Transport:
-    """Return a transport that keeps connections for 1 s only, as requests that cost money ask."""
+    """Return a transport that keeps connections for 1 s only, as requests that cost money ask.
+
+    Its TLS is ours: httpx's own writes the session keys to `SSLKEYLOGFILE` if that is set.
+    """
     limits = httpx.Limits(
         max_connections=connections,
         max_keepalive_connections=connections,
         keepalive_expiry=1.0,
     )
-    return httpx.AsyncHTTPTransport(proxy=proxy, limits=limits, trust_env=False)
+    return httpx.AsyncHTTPTransport(
+        verify=secure_context(), proxy=proxy, limits=limits, trust_env=False
+    )
 
 
 def _library_of(client: object) -> Any:
