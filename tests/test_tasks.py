@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import os
 
 import pytest
 
@@ -136,3 +137,11 @@ def test_reprs_show_neither_images_nor_passwords():
     assert len(repr(task)) < 400
     assert "pa55word" not in repr(RecaptchaV2("key", PAGE, proxy=proxy))
     assert "value" not in repr(RawTask({"name": "value"}))
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    """A pipe without a writer would block for ever; it is refused by its path."""
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(InvalidTask, match=r"pipe\.png: it is no file"):
+        ImageToText(pipe).load(1000)

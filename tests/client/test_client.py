@@ -29,6 +29,7 @@ from solvestream import (
 )
 from solvestream._core.scheduler import Scheduler
 from solvestream._wire import Broken, Response, Sent, Trouble
+from solvestream.providers import Accepted, Call
 from tests.virtual import FakeService, lost_reply, not_sent
 
 pytestmark = pytest.mark.anyio
@@ -628,3 +629,27 @@ async def test_a_balance_can_be_asked_of_one_account(client):
     assert list(await client.balance("captchaai")) == ["captchaai"]
     with pytest.raises(UsageError, match="captchaai"):
         await client.balance("other")
+
+
+async def test_paying_twice_by_choice_is_bounded(service):
+    """With `resubmit_unknown` a job is submitted three times at most, and says "maybe"."""
+    service.on_submit = lambda n: lost_reply()
+    async with Client(CaptchaAI("key"), resubmit_unknown=True) as client:
+        await fails(client, SubmitUnknown, charged="maybe")
+    assert service.submits == 3
+
+
+async def test_what_is_no_outcome_ends_no_other_task(service):
+    """A plug-in that reads an id that is no text, or too few outcomes, harms its own task only."""
+
+    class Odd(CaptchaAI):
+        def submit(self, task, image):
+            call = super().submit(task, image)
+            return Call(call.request, lambda reply: Accepted(["7"])) if task.tag else call
+
+        def look(self, asked):
+            return Call(super().look(asked).request, lambda reply: [])
+
+    async with Client(Odd("key")) as client:
+        await fails(client, SubmitUnknown, ImageToText(PNG, tag="odd"), charged="maybe")
+        await fails(client, DeadlineExceeded, ImageToText(PNG, deadline=30), resumable=True)

@@ -75,3 +75,15 @@ def test_a_dropped_probe_lets_another_start():
     one.trip(one.epoch, 0.0, 1)
     one.dropped(one.start())
     assert one.ready_at() == 1.0
+
+
+def test_a_ban_told_by_a_late_reply_is_not_forgotten():
+    """A reply of an older epoch that opens it is not undone by a success from before."""
+    one = breaker()
+    old = one.start()
+    one.trip(old, 0.0, 1)
+    one.succeeded(one.start())
+    current = one.start()
+    one.trip(old, 5.0, 300)
+    one.succeeded(current)
+    assert one.state(6.0) is Breaking.OPEN

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from solvestream import tasks
 from solvestream.errors import InvalidTask, UsageError
-from solvestream.providers import capsolver, captchaai
+from solvestream.providers import Response, Unknown, capsolver, captchaai
 from solvestream.providers._codes import find_code
 from solvestream.providers._images import MEDIA_TYPES, sniff
 from solvestream.providers._multipart import multipart
@@ -141,3 +141,13 @@ def test_base64_survives_forms_and_json(data: bytes):
     assert base64.b64decode(parse_qs(form.decode())["body"][0], validate=True) == picture
     body = ACCOUNTS["capsolver"]().submit(task, picture).request.body
     assert base64.b64decode(json.loads(body)["task"]["body"], validate=True) == picture
+
+
+def test_a_code_that_may_be_cut_short_is_no_refusal():
+    """A reply ended by the connection's end may be the beginning of another code."""
+    account = captchaai.CaptchaAI("key")
+    task = tasks.ImageToText(b"\x89PNG\r\n\x1a\n")
+    read = account.submit(task, task.image).read
+    cut = Response(200, body=b"ERROR_NO_SLOT_AV", delimited=False)
+    assert isinstance(read(cut), Unknown)
+    assert not isinstance(read(Response(200, body=b"ERROR_NO_SLOT_AV")), Unknown)
