@@ -1,10 +1,9 @@
-"""The engine: owned workers that carry out what the scheduler decides. The only task group.
+"""The engine: carries out what the scheduler decides. The only task group.
 
-One keeper watches the clock and hands out what falls due; a fixed number of workers carry
-out exchanges and, after each, ask the scheduler themselves for the next, so that a busy
-engine needs no wake-up but the socket's. All of them live in one task that the engine owns:
-no caller's cancellation, native or anyio's, reaches an exchange, and nothing that was paid
-is lost with a caller.
+An exchange is no task: the engine begins it and is called with its reply, takes the outcome
+in, and begins the next in the same step of the loop. One keeper watches the clock and begins
+what falls due. All of it belongs to the engine: no caller's cancellation, native or anyio's,
+reaches an exchange, and nothing that was paid is lost with a caller.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
+import anyio.to_thread
 import sniffio
 from anyio.abc import TaskGroup
 from attrs import define, field
@@ -27,15 +27,16 @@ from solvestream._core.job import Abandoned, Ended, Expired, Job, Unfit
 from solvestream._core.planner import DEADLINE_PASSED, Planner
 from solvestream._core.scheduler import Scheduler
 from solvestream._endings import result_of
-from solvestream._exchange import name_of
-from solvestream._outcomes import LookOutcome, Mismatch, SubmitOutcome
-from solvestream._wire import Broken, Sent, Transport, Trouble
+from solvestream._exchange import Looked, name_of
+from solvestream._outcomes import Accepted, SubmitOutcome
+from solvestream._wire import Broken, DirectTransport, Request, Response, Sent, Transport, Trouble
 from solvestream.errors import ClientClosed, SolvestreamError, TransportError
 from solvestream.providers._protocol import Call, Provider
 from solvestream.results import Result, Ticket
 from solvestream.solutions import Solution
 
 T = TypeVar("T")
+Take = Callable[[Response | Broken], None]
 
 GRACE = 0.7
 """Seconds that closing waits for submits on the wire, whose replies hold paid ids."""
@@ -63,14 +64,6 @@ class Sink(Protocol):
 
 
 @define(eq=False)
-class _Desk:
-    """Where an idle worker waits for its next exchange."""
-
-    woken: anyio.Event
-    work: tuple[Planner, Submit | Look] | None = None
-
-
-@define(eq=False)
 class _Answer(Generic[T]):
     """Where a caller waits for an exchange that the engine owns."""
 
@@ -87,7 +80,7 @@ class Engine:
         accounts: the accounts by name.
         transport: carries out exchanges.
         scheduler: decides; shared with the client, which adds jobs and then calls `kick`.
-        limit: workers, and so exchanges on the wire, at most.
+        limit: exchanges on the wire at most.
         keeper: takes the place of a sink that waits no longer.
         failure: what ended the engine against its will, if anything did.
         closing: no more work is begun.
@@ -108,8 +101,8 @@ class Engine:
     now: Callable[[], float] = anyio.current_time
     _group: TaskGroup | None = None
     _kicked: anyio.Event = field(factory=anyio.Event)
-    _idle: list[_Desk] = field(factory=list[_Desk])
-    _workers: int = 0
+    _begin: Callable[[Request, Take], None] = field(init=False)
+    _beginning: bool = False
     _submits: int = 0
     _wire: set[Submit | Look] = field(factory=set[Submit | Look])
     _until: float = -math.inf
@@ -123,6 +116,9 @@ class Engine:
     async def start(self) -> None:
         """Start the task that owns all workers, outside of the caller's own scopes."""
         started = anyio.Event()
+        self._begin = self._begin_in_task
+        if isinstance(self.transport, DirectTransport):
+            self._begin = self.transport.begin
         if sniffio.current_async_library() == "trio":
             import trio  # noqa: PLC0415 - only where it is running already
 
@@ -153,7 +149,7 @@ class Engine:
                 await self._wind_down()
                 group.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001 - told to every waiter below, in one line
-            self.failure = f"solvestream failed inside ({name_of(error)}); please report it"
+            self._break_down(error)
         finally:
             self.closing = True
             self._group = None
@@ -176,7 +172,7 @@ class Engine:
         self._deliver()
 
     async def _wind_down(self) -> None:
-        """Wait for the submits on the wire, then end all exchanges and wait for their workers."""
+        """Wait for the submits on the wire, then end all exchanges."""
         await self._until_none(lambda: self._submits)
         await self.transport.aclose()
         await self._until_none(lambda: len(self._wire))
@@ -213,7 +209,7 @@ class Engine:
     async def _call(self, call: Call[T], answer: _Answer[T]) -> None:
         answer.error = ClientClosed("the client was closed")
         try:
-            value = await exchange.send(self.transport, call)
+            value = exchange.read(call, await self.transport.send(call.request))
         finally:
             answer.there.set()
         answer.error = None
@@ -226,106 +222,152 @@ class Engine:
         else:
             answer.value = value
 
-    # Work
+    # Rounds
 
     async def _keep_time(self) -> None:
         while not self.closing:
             self._kicked = anyio.Event()
             now = self.now()
-            self._until = self._hand_out(now)
+            self._until = self._round(now)
             with anyio.move_on_after(self._until - now):
                 await self._kicked.wait()
 
-    def _hand_out(self, now: float) -> float:
-        """Give every free worker what is due; return when to look at the clock again."""
+    def _round(self, now: float) -> float:
+        """Do what is due; return when to look at the clock again."""
         scheduler = self.scheduler
-        until = scheduler.tick(now)
-        while self._has_free_worker():
-            planner, action = scheduler.next_action(now)
-            if not isinstance(action, Submit | Look):
-                until = min(until, action.until)
-                break
-            assert planner is not None
-            self._assign(planner, action)
+        until = min(scheduler.tick(now), self._begin_due(now))
         self._deliver()
         busy = scheduler.in_flight or len(scheduler.backlog)
         return min(until, now + PULSE) if busy else until
 
-    def _has_free_worker(self) -> bool:
-        return bool(self._idle) or self._workers < self.limit
+    def _begin_due(self, now: float) -> float:
+        """Begin exchanges while any is due and there is room; return when the next falls due.
 
-    def _assign(self, planner: Planner, action: Submit | Look) -> None:
-        if self._idle:
-            desk = self._idle.pop()
-            desk.work = (planner, action)
-            desk.woken.set()
-        else:
-            self._workers += 1
-            self.spawn(self._work, planner, action)
+        A reply that is there at once comes back here before the loop is through; the loop
+        goes on by itself then.
+        """
+        if self._beginning or self.closing:
+            return math.inf
+        self._beginning = True
+        try:
+            while len(self._wire) < self.limit:
+                planner, action = self.scheduler.next_action(now)
+                if isinstance(action, Look):
+                    assert planner is not None
+                    self._look(planner, action)
+                elif isinstance(action, Submit):
+                    assert planner is not None
+                    self._submit(planner, action)
+                else:
+                    return action.until
+        finally:
+            self._beginning = False
+        return math.inf
 
-    def _next(self) -> tuple[Planner, Submit | Look] | None:
-        """Return what a worker that is free shall do, and wake the keeper where it is needed."""
+    def _go_on(self, action: Submit | Look, now: float) -> None:
+        """Tell callers what has ended with an exchange, and begin the next."""
+        self._wire.discard(action)
+        until = self._begin_due(now)
         self._deliver()
         if self.closing:
             self._less.set()
-            return None
-        now = self.now()
-        planner, action = self.scheduler.next_action(now)
-        if isinstance(action, Submit | Look):
-            assert planner is not None
-            if self._has_free_worker() and self.scheduler.more(now):
-                self.kick()
-            return planner, action
-        if min(action.until, self.scheduler.next_tick()) < self._until:
+        elif min(until, self.scheduler.next_tick()) < self._until:
             self.kick()
-        return None
 
-    async def _work(self, planner: Planner, action: Submit | Look) -> None:
-        work: tuple[Planner, Submit | Look] | None = (planner, action)
-        while work is not None:
-            await self._carry_out(*work)
-            work = self._next()
-            if work is None and not self.closing:
-                desk = _Desk(anyio.Event())
-                self._idle.append(desk)
-                await desk.woken.wait()
-                work = desk.work
+    def _break_down(self, error: Exception) -> None:
+        """End all work, as there is a bug of ours; every waiter is told in one line."""
+        self.failure = f"solvestream failed inside ({name_of(error)}); please report it"
+        self.closing = True
+        self._stop.set()
+        self._less.set()
+        self.kick()
 
-    async def _carry_out(self, planner: Planner, action: Submit | Look) -> None:
-        self._wire.add(action)
-        account = self.accounts[planner.name]
-        if isinstance(action, Submit):
-            await self._submit(account, planner, action)
-        else:
-            await self._look(account, planner, action)
-        self._wire.discard(action)
+    # Exchanges
 
-    async def _submit(self, account: Provider, planner: Planner, action: Submit) -> None:
-        self._submits += 1
-        outcome: Broken | SubmitOutcome | Unfit = _NEVER_SENT
+    def _begin_in_task(self, request: Request, take: Take) -> None:
+        self.spawn(self._send, request, take)
+
+    async def _send(self, request: Request, take: Take) -> None:
+        response: Response | Broken = _GONE
         try:
-            call = await exchange.prepare(account, action.job)
-            if isinstance(call, Unfit):
-                outcome = call
-            elif action.job.wanted:
-                call.request.wanted = partial(getattr, action.job, "wanted")
-                outcome = _GONE
-                outcome = await exchange.submit(self.transport, call)
+            response = await self.transport.send(request)
         finally:
-            self._submits -= 1
+            take(response)
+
+    def _look(self, planner: Planner, action: Look) -> None:
+        self._wire.add(action)
+        call = exchange.ask_look(self.accounts[planner.name], action.jobs)
+        if isinstance(call, Call):
+            self._begin(call.request, partial(self._take_look, planner, action, call))
+        else:
+            planner.looked(action, call, self.now())
+            self._wire.discard(action)
+
+    def _take_look(
+        self, planner: Planner, action: Look, call: Call[Looked], response: Response | Broken
+    ) -> None:
+        try:
+            now = self.now()
+            planner.looked(action, exchange.read_look(call, action.jobs, response), now)
+            self._go_on(action, now)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not hang in a callback
+            self._break_down(error)
+
+    def _submit(self, planner: Planner, action: Submit) -> None:
+        self._submits += 1
+        self._wire.add(action)
+        if exchange.is_slow(action.job.task):
+            self.spawn(self._submit_in_thread, planner, action)
+        else:
+            call = exchange.ask_submit(self.accounts[planner.name], action.job)
+            self._send_submit(planner, action, call)
+
+    async def _submit_in_thread(self, planner: Planner, action: Submit) -> None:
+        call = None
+        try:
+            account = self.accounts[planner.name]
+            call = await anyio.to_thread.run_sync(exchange.ask_submit, account, action.job)
+        finally:
+            self._send_submit(planner, action, call)
+
+    def _send_submit(
+        self, planner: Planner, action: Submit, call: Call[SubmitOutcome] | Unfit | None
+    ) -> None:
+        if isinstance(call, Call) and action.job.wanted and not self.closing:
+            call.request.wanted = partial(getattr, action.job, "wanted")
+            self._begin(call.request, partial(self._take_submit, planner, action, call))
+        else:
+            self._end_submit(planner, action, call if isinstance(call, Unfit) else _NEVER_SENT)
+
+    def _take_submit(
+        self,
+        planner: Planner,
+        action: Submit,
+        call: Call[SubmitOutcome],
+        response: Response | Broken,
+    ) -> None:
+        self._end_submit(planner, action, exchange.read_submit(call, response))
+
+    def _end_submit(
+        self, planner: Planner, action: Submit, outcome: Broken | SubmitOutcome | Unfit
+    ) -> None:
+        self._submits -= 1
+        job = action.job
+        try:
+            now = self.now()
             if isinstance(outcome, Unfit):
                 planner.unsent(action, outcome)
             else:
-                planner.submitted(action, outcome, self.now())
-                if action.job.account:
-                    action.job.sink.accepted(action.job)
+                planner.submitted(action, outcome, now)
+                if job.account:
+                    job.sink.accepted(job)
+            self._go_on(action, now)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not hang in a callback
+            if isinstance(outcome, Accepted) and not job.state.final:
+                job.account, job.task_id = planner.name, outcome.task_id
+            self._break_down(error)
 
-    async def _look(self, account: Provider, planner: Planner, action: Look) -> None:
-        outcomes: Broken | Mismatch | list[LookOutcome] = _GONE
-        try:
-            outcomes = await exchange.look(account, action.jobs, self.transport)
-        finally:
-            planner.looked(action, outcomes, self.now())
+    # Ends
 
     def _deliver(self) -> None:
         ended = self.scheduler.ended

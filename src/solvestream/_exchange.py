@@ -1,4 +1,4 @@
-"""One exchange at one account: build the request, send it, read the reply. Total, like its parts.
+"""One exchange at one account: build its request, read its reply. Total, like its parts.
 
 A protocol module may be a user's own. Whatever it does wrong, a raise or an answer that is no
 outcome, ends as trouble with one task or one look, and never reaches the engine.
@@ -7,9 +7,7 @@ outcome, ends as trouble with one task or one look, and never reaches the engine
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar, cast
-
-import anyio.to_thread
+from typing import Any, TypeVar, cast
 
 from solvestream._core.job import Job, Unfit
 from solvestream._outcomes import (
@@ -19,28 +17,30 @@ from solvestream._outcomes import (
     SubmitOutcome,
     Unknown,
 )
-from solvestream._wire import Broken, Transport
+from solvestream._wire import Broken, Response
 from solvestream.errors import InvalidTask, ProtocolError, SolvestreamError
 from solvestream.providers._protocol import Call, Provider
-from solvestream.tasks import ImageToText
+from solvestream.solutions import Solution
+from solvestream.tasks import ImageToText, Task
 
 T = TypeVar("T")
+Looked = Mismatch | list[LookOutcome]
 
 MAX_IMAGE = 16 << 20
 """Bytes of an image file read at most; what a service takes is far less."""
 IMPROPER = "the protocol module gave no proper outcome"
 
 
-async def prepare(account: Provider, job: Job) -> Call[SubmitOutcome] | Unfit:
-    """Build a submit's request, reading the image's file in a thread."""
+def is_slow(task: Task[Solution]) -> bool:
+    """Whether building its request reads a file, and so belongs into a thread."""
+    return isinstance(task, ImageToText) and isinstance(task.image, Path)
+
+
+def ask_submit(account: Provider, job: Job) -> Call[SubmitOutcome] | Unfit:
+    """Build a submit's request, or say why the task is not fit for it."""
     task = job.task
-    image: bytes | None = None
     try:
-        if isinstance(task, ImageToText):
-            if isinstance(task.image, Path):
-                image = await anyio.to_thread.run_sync(task.load, MAX_IMAGE)
-            else:
-                image = task.load(MAX_IMAGE)
+        image = task.load(MAX_IMAGE) if isinstance(task, ImageToText) else None
         return account.submit(task, image)
     except SolvestreamError as error:
         if isinstance(error, InvalidTask) and isinstance(task, ImageToText):
@@ -50,34 +50,34 @@ async def prepare(account: Provider, job: Job) -> Call[SubmitOutcome] | Unfit:
         return Unfit(ProtocolError(f"the protocol module failed at the task ({name_of(error)})"))
 
 
-async def submit(transport: Transport, call: Call[SubmitOutcome]) -> Broken | SubmitOutcome:
-    """Send a submit and read its reply."""
-    outcome = await send(transport, call)
+def read_submit(call: Call[SubmitOutcome], response: Response | Broken) -> Broken | SubmitOutcome:
+    """Read what came of a submit."""
+    outcome = read(call, response)
     if isinstance(outcome, SolvestreamError):
         return Unknown(str(outcome))
     return outcome if _is_proper(outcome) else Unknown(IMPROPER)
 
 
-async def look(
-    account: Provider, jobs: list[Job], transport: Transport
-) -> Broken | Mismatch | list[LookOutcome]:
-    """Send a look and read its reply."""
+def ask_look(account: Provider, jobs: list[Job]) -> Call[Looked] | Looked:
+    """Build a look's request; where that fails, return what is known of the jobs: nothing."""
     try:
-        call = account.look(jobs)
+        return account.look(jobs)
     except Exception as error:  # noqa: BLE001 - a plug-in's bug must not end other tasks
         return _all_unknown(jobs, f"the protocol module failed at an id ({name_of(error)})")
-    outcomes = await send(transport, call)
+
+
+def read_look(call: Call[Looked], jobs: list[Job], response: Response | Broken) -> Broken | Looked:
+    """Read what came of a look: an outcome for each job, in their order."""
+    outcomes = read(call, response)
     if isinstance(outcomes, SolvestreamError):
         return _all_unknown(jobs, str(outcomes))
     if isinstance(outcomes, Broken | Mismatch):
         return outcomes
-    fit = len(outcomes) == len(jobs) and all(map(_is_look_outcome, outcomes))
-    return outcomes if fit else _all_unknown(jobs, IMPROPER)
+    return outcomes if _fit(outcomes, jobs) else _all_unknown(jobs, IMPROPER)
 
 
-async def send(transport: Transport, call: Call[T]) -> T | Broken | SolvestreamError:
-    """Carry out an exchange and read its reply; a plug-in's own bug becomes an error."""
-    response = await transport.send(call.request)
+def read(call: Call[T], response: Response | Broken) -> T | Broken | SolvestreamError:
+    """Read a reply; a plug-in's own bug becomes an error."""
     if isinstance(response, Broken):
         return response
     try:
@@ -112,6 +112,12 @@ def _is_proper(outcome: object) -> bool:
     if isinstance(outcome, Accepted):
         return bool(outcome.task_id) and type(outcome.task_id) is str
     return isinstance(outcome, Broken | SubmitOutcome)
+
+
+def _fit(outcomes: Any, jobs: list[Job]) -> bool:
+    if not isinstance(outcomes, list) or len(outcomes) != len(jobs):  # pyright: ignore[reportUnknownArgumentType] - whatever a plug-in gave
+        return False
+    return all(map(_is_look_outcome, outcomes))  # pyright: ignore[reportUnknownArgumentType] - the same
 
 
 def _is_look_outcome(outcome: object) -> bool:

@@ -10,9 +10,9 @@ money may be drawn, so it is a value and not a guess from an exception's type.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
@@ -53,7 +53,7 @@ class Trouble(StrEnum):
     """Our own side closed the transport."""
 
 
-@frozen
+@frozen(cache_hash=True)
 class Origin:
     """Scheme, host and port of a service: what one connection reaches."""
 
@@ -147,21 +147,30 @@ class Response:
 
     Attributes:
         status: 200 to 599; interim replies never come this far.
-        headers: names in lower case, in order of arrival.
         body: bytes as they came; transports ask for `identity` and never decode.
         delimited: `False` where only the end of the connection ended the body, so that a
             cut reply looks like a whole one (`faults.json` S10).
         sent: how much of the request had left when the reply was complete. A service may
             answer early, before it has read all.
+        lines: the headers as bytes, where a transport left them unread: few are ever looked at.
     """
 
     status: int
-    headers: tuple[tuple[str, str], ...] = field(
-        default=(), repr=lambda headers: f"<{len(headers)}>"
-    )
+    _headers: tuple[tuple[str, str], ...] | None = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
     delimited: bool = True
     sent: Sent = Sent.ALL
+    lines: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Names in lower case and values, in order of arrival."""
+        if self._headers is None:
+            self._headers = tuple(
+                (name.decode("latin-1").lower(), value.decode("latin-1"))
+                for name, value in self.lines
+            )
+        return self._headers
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header (name in lower case), or `None`."""
@@ -203,4 +212,16 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection; exchanges under way end as `Broken(CLOSED)`. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class DirectTransport(Transport, Protocol):
+    """A transport that needs no task per exchange: it calls back in the step that has the reply."""
+
+    def begin(self, request: Request, take: Callable[[Response | Broken], None]) -> None:
+        """Carry out one exchange within the request's limits, and call `take` with its end.
+
+        `take` is called exactly once, perhaps before `begin` returns, and must not raise.
+        """
         ...

@@ -170,6 +170,7 @@ class Client:
 
         Raises what went wrong: any `SolvestreamError`.
         """
+        self._check_open()
         waiter = Waiter()
         return cast("Result[S]", await self._outcome(self.admit(task, waiter), waiter))
 
@@ -210,6 +211,7 @@ class Client:
 
         Raises what went wrong: any `SolvestreamError`.
         """
+        self._check_open()
         buyer = Buyer(client=self)
         job = self.admit(task, buyer)
         try:
@@ -357,7 +359,9 @@ class Client:
 
     def admit(self, task: object, sink: Sink) -> Job:
         """Take a task; a bad one is answered at once through the sink."""
-        engine = self._check_open()
+        engine = self._engine
+        if engine is None or engine.closing:
+            engine = self._check_open()
         now = engine.now()
         job = Job(kind="", seq=next(self._seq), born=now, prefix=self._prefix, sink=sink)
         sink.admitted(job)

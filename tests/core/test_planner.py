@@ -383,7 +383,7 @@ def test_an_account_s_own_deadline_counts_from_acceptance():
     job = queue(planner, 1)[0]
     submit(planner, 50.0)
     assert job.deadline == 350
-    assert planner.deadlines.pop_due(350.0) == [job]
+    assert [due for _, due in planner.deadlines.pop_due(350.0)] == [[job]]
 
 
 def test_a_submit_answered_after_the_deadline_ends_with_its_ticket():

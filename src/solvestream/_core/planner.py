@@ -23,7 +23,7 @@ from solvestream._core.backlog import Backlog
 from solvestream._core.backoff import Random, full_jitter
 from solvestream._core.counts import Counts
 from solvestream._core.health import Health, why
-from solvestream._core.job import Abandoned, End, Ended, Expired, Job, NoReply, Pace, Traits, Unfit
+from solvestream._core.job import Abandoned, End, Ended, Expired, Job, NoReply, Traits, Unfit
 from solvestream._core.lifecycle import State, Step, advance
 from solvestream._core.pacing import first_look, next_look
 from solvestream._core.slots import SlotGate
@@ -156,9 +156,10 @@ class Planner:
     def _surface(self, now: float) -> None:
         """Move what has fallen due from the calendar to the queue, most urgent first."""
         if self._looks.next_due() <= now:
-            for job in self._looks.pop_due(now):
-                if job.state is State.WAITING and self._looks.is_due(job.tick, now):
-                    heappush(self._due, (job.perish, job.tick, job.seq, job))
+            for tick, jobs in self._looks.pop_due(now):
+                for job in jobs:
+                    if job.tick == tick and job.state is State.WAITING:
+                        heappush(self._due, (job.perish, tick, job.seq, job))
         while self._due and self._due[0][3].state is not State.WAITING:
             heappop(self._due)
 
@@ -295,7 +296,8 @@ class Planner:
                 if job.looks >= pace.max_looks:
                     self._expire(job, now, f"it was not ready after {job.looks} looks")
                 else:
-                    self._look_again(job, now, pace)
+                    due = next_look(job, pace, self.traits.min_interval, now)
+                    self._wait_until(due, job, now)
             case Solved():
                 self._end(job, Step.SOLVE, outcome)
             case Failed():
@@ -351,9 +353,9 @@ class Planner:
     def _look_at(self, job: Job, due: float) -> None:
         job.tick = self._looks.add(due, job)
 
-    def _look_again(self, job: Job, now: float, pace: Pace | None = None) -> None:
+    def _look_again(self, job: Job, now: float) -> None:
         """Wait for the next look at a job, as its pace says."""
-        pace = pace or self.traits.pace(job.kind)
+        pace = self.traits.pace(job.kind)
         self._wait_until(next_look(job, pace, self.traits.min_interval, now), job, now)
 
     def _wait_until(self, due: float, job: Job, now: float) -> None:

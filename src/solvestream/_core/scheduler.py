@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import chain
 
 from attrs import define, field
 
@@ -145,7 +146,7 @@ class Scheduler:
 
     def tick(self, now: float) -> float:
         """End what has passed its deadline or has no account left; return when to tick again."""
-        for job in self._deadlines.pop_due(now):
+        for job in chain.from_iterable(due for _, due in self._deadlines.pop_due(now)):
             if job.state is State.QUEUED:
                 self._end_queued(job)
             elif job.state is State.WAITING:
@@ -170,8 +171,11 @@ class Scheduler:
 
     def next_tick(self) -> float:
         """Return when to call `tick` again: the past, when an account with queued jobs is down."""
-        down = any(planner.health.down is not None for planner in self.planners.values())
-        return -math.inf if down and len(self.backlog) else self._deadlines.next_due()
+        if len(self.backlog):
+            for planner in self.planners.values():
+                if planner.health.down is not None:
+                    return -math.inf
+        return self._deadlines.next_due()
 
     def close(self, failure: str | None = None) -> None:
         """End every job, as the client closes; nothing may be on the wire any more."""

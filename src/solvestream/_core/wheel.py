@@ -10,7 +10,7 @@ sweep throws out at once what does not.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
@@ -37,7 +37,7 @@ class Wheel(Generic[T]):
     def add(self, when: float, thing: T) -> int:
         """Put a thing at a moment, and return its tick; one in the past is due at once.
 
-        Whoever moves a thing keeps its newest tick, to know older entries when they come out.
+        Whoever moves a thing keeps its newest tick: entries that come out at another are old.
         """
         self._size += 1
         index = math.ceil(when / self.slack)
@@ -49,10 +49,6 @@ class Wheel(Generic[T]):
         bucket[1].append(thing)
         return bucket[0]  # one number for all that hold on to it
 
-    def is_due(self, tick: int, now: float) -> bool:
-        """Whether what was put at a tick is due."""
-        return tick * self.slack <= now
-
     def next_due(self) -> float:
         """Return the first moment anything is due; infinity when nothing waits."""
         return self._heap[0] * self.slack if self._heap else math.inf
@@ -63,10 +59,9 @@ class Wheel(Generic[T]):
             self._buckets[tick] = (index, [thing for thing in things if matters(thing)])
         self._size = sum(len(things) for _, things in self._buckets.values())
 
-    def pop_due(self, now: float) -> list[T]:
-        """Take out everything due, in order of its moment."""
-        due: list[T] = []
+    def pop_due(self, now: float) -> Iterator[tuple[int, list[T]]]:
+        """Take out everything due, in order of its moment: ticks, and what was put at each."""
         while self._heap and self._heap[0] * self.slack <= now:
-            due += self._buckets.pop(heappop(self._heap))[1]
-        self._size -= len(due)
-        return due
+            tick, due = self._buckets.pop(heappop(self._heap))
+            self._size -= len(due)
+            yield tick, due

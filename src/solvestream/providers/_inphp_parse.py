@@ -12,7 +12,7 @@ from typing import Any
 from solvestream.providers._codes import Codes, find_code
 from solvestream.providers._reply import Refusal, Success, load_object, number
 
-_NOT_READY = frozenset({"CAPCHA_NOT_READY", "CAPTCHA_NOT_READY"})
+NOT_READY = frozenset({"CAPCHA_NOT_READY", "CAPTCHA_NOT_READY"})
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -42,7 +42,7 @@ def _parse_fields(fields: Mapping[str, Any], codes: Codes) -> Success | Refusal 
 
 
 def _unless_pending(value: object, beside: Mapping[str, Any]) -> Success | Refusal:
-    if isinstance(value, str) and value in _NOT_READY:
+    if isinstance(value, str) and value in NOT_READY:
         return Refusal(value)
     return Success(value, beside)
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, define, field, frozen
 
 from solvestream._outcomes import LookOutcome, Mismatch, SubmitOutcome
 from solvestream._wire import Request, Response
@@ -22,7 +22,7 @@ from solvestream.tasks import Task
 T_co = TypeVar("T_co", covariant=True)
 
 
-@frozen
+@define(eq=False)
 class Call(Generic[T_co]):
     """A request, and how to read its reply."""
 

@@ -40,7 +40,7 @@ from solvestream.providers._codes import (
 )
 from solvestream.providers._images import MEDIA_TYPES, ImageType, check_image
 from solvestream.providers._inphp_form import REFERENCE, Form, Spelling, form
-from solvestream.providers._inphp_parse import parse, split_batch, split_price
+from solvestream.providers._inphp_parse import NOT_READY, parse, split_batch, split_price
 from solvestream.providers._multipart import multipart
 from solvestream.providers._protocol import Asked, Call, Capabilities, Pacing
 from solvestream.providers._reply import (
@@ -70,6 +70,7 @@ ANSWER_TTL: Mapping[str, float] = {
 
 _ONE_SHOT = Limits(connect=5.0, read=15.0, total=15.0)
 _BATCH = 100
+_PENDING = Pending()
 
 
 @frozen(kw_only=True)
@@ -201,7 +202,7 @@ class InPhp(Account):
             target = self._look.reveal() + quote_id(task.task_id)
             request = Request("GET", self._origin, target, limits=LOOK)
             return Call(request, partial(self._read_look, task.kind))
-        ids = ",".join(quote_id(task.task_id) for task in asked)
+        ids = ",".join([quote_id(task.task_id) for task in asked])
         request = self._get(f"get&ids={ids}")
         return Call(request, partial(self._read_looks, [task.kind for task in asked]))
 
@@ -262,7 +263,7 @@ class InPhp(Account):
 
     def _read_look(self, kind: str, response: Response) -> list[LookOutcome]:
         if response.body == b"CAPCHA_NOT_READY" and response.status == 200:
-            return [Pending()]
+            return [_PENDING]
         return [self._judge(kind, self._read(response), response)]
 
     def _read_looks(self, kinds: Sequence[str], response: Response) -> list[LookOutcome] | Mismatch:
@@ -272,7 +273,7 @@ class InPhp(Account):
         parts = split_batch(str(text), len(kinds)) if fit else None
         if parts is not None:
             return [
-                self._judge(kind, self._part(part), response)
+                _PENDING if part in NOT_READY else self._judge(kind, self._part(part), response)
                 for kind, part in zip(kinds, parts, strict=True)
             ]
         reply = self._read(response)
