@@ -28,6 +28,7 @@ from solvestream.errors import (
 )
 from solvestream.results import Result, Ticket
 from solvestream.solutions import Solution
+from solvestream.tasks import Task
 
 
 def ticket_of(job: Job, wall: float) -> Ticket | None:
@@ -56,7 +57,7 @@ def result_of(ended: Ended, *, now: float, wall: float, ttl: float | None) -> Re
     ticket = ticket_of(job, wall)
     solved = end if isinstance(end, Solved) else None
     return Result(
-        task=job.task,
+        task=job.task if isinstance(job.task, Task) else None,
         tag=None if job.task is None else job.task.tag,
         ok=solved is not None,
         solution=cast("Solution", None if solved is None else solved.solution),

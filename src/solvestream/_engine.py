@@ -24,13 +24,14 @@ from attrs import define, field
 from solvestream import _exchange as exchange
 from solvestream._core.actions import Look, Submit
 from solvestream._core.job import Abandoned, Ended, Expired, Job, Unfit
-from solvestream._core.planner import DEADLINE_PASSED, Planner
+from solvestream._core.planner import Planner
 from solvestream._core.scheduler import Scheduler
 from solvestream._endings import result_of
 from solvestream._exchange import Looked, name_of
 from solvestream._outcomes import Accepted, SubmitOutcome
+from solvestream._recorder import Recorder
 from solvestream._wire import Broken, DirectTransport, Request, Response, Sent, Transport, Trouble
-from solvestream.errors import ClientClosed, SolvestreamError, TransportError
+from solvestream.errors import ClientClosed, JournalError, SolvestreamError, TransportError
 from solvestream.providers._protocol import Call, Provider
 from solvestream.results import Result, Ticket
 from solvestream.solutions import Solution
@@ -87,6 +88,8 @@ class Engine:
         wall: seconds from the monotonic clock to the epoch, taken once: it never jumps.
         now: returns the moment, in monotonic seconds of the running loop.
         left: tickets of what was paid and not done when it closed.
+        recorder: writes the journal, where there is one.
+        post: calls a function soon in the loop, from any thread.
     """
 
     accounts: dict[str, Provider]
@@ -99,6 +102,8 @@ class Engine:
     left: list[Ticket] = field(factory=list[Ticket])
     wall: float = 0.0
     now: Callable[[], float] = anyio.current_time
+    recorder: Recorder | None = None
+    post: Callable[[Callable[[], None]], None] = field(init=False)
     _group: TaskGroup | None = None
     _kicked: anyio.Event = field(factory=anyio.Event)
     _begin: Callable[[Request, Take], None] = field(init=False)
@@ -123,10 +128,12 @@ class Engine:
             import trio  # noqa: PLC0415 - only where it is running already
 
             self.now = trio.current_time
+            self.post = trio.lowlevel.current_trio_token().run_sync_soon
             self._owner = trio.lowlevel.spawn_system_task(self._own, started)
         else:
             loop = asyncio.get_running_loop()
             self.now = loop.time
+            self.post = partial(_post, loop)
             self._owner = loop.create_task(self._own(started))
         self.wall = time.time() - self.now()
         await started.wait()
@@ -191,6 +198,13 @@ class Engine:
     def kick(self) -> None:
         """Tell the keeper that something has changed; many kicks are one wake-up."""
         self._kicked.set()
+
+    def job_of(self, ticket: Ticket) -> Job | None:
+        """Return the job of a ticket: under way, or ended and about to be handed over."""
+        place = (ticket.account, ticket.task_id)
+        if self.recorder is not None and (ending := self.recorder.ending.get(place)) is not None:
+            return ending
+        return self.scheduler.planners[ticket.account].jobs.get(ticket.task_id)
 
     # Single exchanges, as for a balance
 
@@ -335,9 +349,28 @@ class Engine:
     ) -> None:
         if isinstance(call, Call) and action.job.wanted and not self.closing:
             call.request.wanted = partial(getattr, action.job, "wanted")
-            self._begin(call.request, partial(self._take_submit, planner, action, call))
+            if self.recorder is None:
+                self._begin(call.request, partial(self._take_submit, planner, action, call))
+            else:
+                noted = partial(self._take_noted, planner, action, call)
+                self.recorder.intent(action.job, planner.name, noted)
         else:
             self._end_submit(planner, action, call if isinstance(call, Unfit) else _NEVER_SENT)
+
+    def _take_noted(
+        self,
+        planner: Planner,
+        action: Submit,
+        call: Call[SubmitOutcome],
+        error: JournalError | None,
+    ) -> None:
+        """Send a submit once its intent is written; what cannot be noted is not bought."""
+        if error is not None:
+            self._end_submit(planner, action, Unfit(error))
+        elif self.closing:
+            self._end_submit(planner, action, _NEVER_SENT)
+        else:
+            self._begin(call.request, partial(self._take_submit, planner, action, call))
 
     def _take_submit(
         self,
@@ -352,13 +385,15 @@ class Engine:
         self, planner: Planner, action: Submit, outcome: Broken | SubmitOutcome | Unfit
     ) -> None:
         self._submits -= 1
-        job = action.job
+        job, doubts = action.job, action.job.doubts
         try:
             now = self.now()
             if isinstance(outcome, Unfit):
                 planner.unsent(action, outcome)
             else:
                 planner.submitted(action, outcome, now)
+                if self.recorder is not None:
+                    self.recorder.submitted(job, doubtful=job.doubts > doubts)
                 if job.account:
                     job.sink.accepted(job)
             self._go_on(action, now)
@@ -373,17 +408,24 @@ class Engine:
         ended = self.scheduler.ended
         while ended:
             end = ended.popleft()
-            result = self._result(end)
-            if isinstance(end.end, Abandoned) and result.ticket is not None:
-                self.left.append(result.ticket)
-            end.job.sink.deliver(end.job, result)
-            end.job.task = end.job.sink = None  # calendars may hold on to the job for long
+            job, result = end.job, self._result(end)
+            hand_over = partial(self._hand_over, job, result)
+            if isinstance(end.end, Abandoned):
+                if result.ticket is not None:
+                    self.left.append(result.ticket)
+                hand_over()
+            elif self.recorder is None or not self.recorder.ended(job, result, hand_over):
+                hand_over()
         while self.scheduler.overdue:
             self._let_go(self.scheduler.overdue.popleft())
 
+    def _hand_over(self, job: Job, result: Result[Solution]) -> None:
+        job.sink.deliver(job, result)
+        job.task = job.sink = None  # calendars may hold on to the job for long
+
     def _let_go(self, job: Job) -> None:
         """Tell a caller that the deadline has passed, while the exchange goes on."""
-        doubt = Expired(DEADLINE_PASSED, resumable=True)
+        doubt = Expired(self.scheduler.lateness(job), resumable=True)
         sink, job.sink, job.wanted = job.sink, self.keeper, False
         sink.deliver(job, self._result(Ended(job, doubt, job.account or None)))
 
@@ -391,3 +433,7 @@ class Engine:
         account = self.accounts[end.account] if end.account else None
         ttl = account.capabilities.answer_ttl.get(end.job.kind) if account else None
         return result_of(end, now=self.now(), wall=self.wall, ttl=ttl)
+
+
+def _post(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(function)

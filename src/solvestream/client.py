@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
+import os
 import random
-import secrets
-from collections import OrderedDict
 from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from attrs import asdict
 
-from solvestream._checks import at_least_one, check_accounts, check_wait, same
-from solvestream._core.job import Ended, Job, Unfit
+from solvestream._admission import Admission
+from solvestream._checks import at_least_one, check_accounts, check_wait
+from solvestream._core.job import Job
 from solvestream._core.scheduler import Scheduler
-from solvestream._endings import result_of, ticket_of
-from solvestream._engine import Engine, Sink
+from solvestream._endings import ticket_of
+from solvestream._engine import Engine
 from solvestream._http import open_transport
+from solvestream._recorder import Recorder
 from solvestream._waiting import Buyer, Keeper, Shared, Waiter
 from solvestream._wire import Transport
 from solvestream.errors import (
     ClientClosed,
     DeadlineExceeded,
-    InvalidTask,
     SolvestreamError,
     TransportError,
     UsageError,
@@ -46,14 +46,14 @@ from solvestream.solutions import Solution
 from solvestream.stream import FEEDING, Outbox, ResultStream, Stale
 from solvestream.tasks import Task
 
+if TYPE_CHECKING:
+    from solvestream._journal.journal import Journal
+
 S = TypeVar("S", bound=Solution)
 T = TypeVar("T")
 
 logger = logging.getLogger("solvestream")
 logger.addHandler(logging.NullHandler())  # silent until the application configures logging
-
-KEPT = 10_000
-"""Results kept at most for tickets nobody has waited on yet."""
 
 
 class Client:
@@ -70,6 +70,8 @@ class Client:
         connections: to all services together at most, 1 or more; default 64.
         http: an `httpx.AsyncClient` or `httpx.AsyncBaseTransport` of your own to send through,
             as for a proxy; default: a connection pool of ours on asyncio, httpx on trio.
+        journal: file in which every step is noted before it is taken, so that nothing paid is
+            lost with the process; see `resume`. One process at a time. Default: none.
         resubmit_unknown: submit again where a submit may or may not have been paid, at the risk
             of paying twice; default: never, such a task ends as `SubmitUnknown`.
 
@@ -82,6 +84,7 @@ class Client:
         max_in_flight: int | None = None,
         connections: int = 64,
         http: object = None,
+        journal: str | os.PathLike[str] | None = None,
         resubmit_unknown: bool = False,
     ) -> None:
         check_accounts(accounts)
@@ -90,19 +93,16 @@ class Client:
         self._accounts = {account.name: account for account in accounts}
         self._connections = connections
         self._http = http
+        self._path = journal
         self._scheduler = Scheduler(
             random=random.Random().random,  # noqa: S311 - jitter, no secret
             max_in_flight=math.inf if max_in_flight is None else max_in_flight,
             resubmit_unknown=resubmit_unknown,
         )
         self._scheduler.open({name: one.capabilities for name, one in self._accounts.items()})
+        self._admission = Admission(self._accounts, self._scheduler)
         self._engine: Engine | None = None
         self._token: object = None
-        self._seq = itertools.count()
-        self._prefix = secrets.token_hex(4)
-        self._keys: dict[str, Shared] = {}
-        self._kept: OrderedDict[tuple[str, str], Result[Solution]] = OrderedDict()
-        self._dropped = 0
 
     def __repr__(self) -> str:
         state = "new" if self._engine is None else "closed" if self._engine.closing else "open"
@@ -113,12 +113,14 @@ class Client:
     async def start(self) -> Self:
         """Open the client in the running loop; `async with` does it for you.
 
-        Raises `UsageError` when it was opened before: a client lives once.
+        Raises `UsageError` when it was opened before, as a client lives once, and `JournalError`
+        when its journal cannot be opened.
         """
         if self._engine is not None:
             raise UsageError("client: it was opened before; build a new Client")
         self._token = anyio.lowlevel.current_token()
         transport = _open(self._http, self._connections)
+        journal = None if self._path is None else await _open_journal(self._path)
         limit = min(self._connections, transport.max_exchanges)
         self._scheduler.share(limit)
         self._engine = Engine(
@@ -126,9 +128,13 @@ class Client:
             transport=transport,
             scheduler=self._scheduler,
             limit=limit,
-            keeper=Keeper(self),
+            keeper=Keeper(self._admission),
         )
+        self._admission.engine = self._engine
         await self._engine.start()
+        if journal is not None:
+            journal.start(self._engine.post)
+            self._engine.recorder = Recorder(journal, self._engine.wall, self._engine.now)
         return self
 
     async def aclose(self) -> tuple[Ticket, ...]:
@@ -138,12 +144,14 @@ class Client:
         a task gets `ClientClosed`, with the ticket on the result. Idempotent. Raises
         `UsageError` when called from a source of one of the client's own streams.
         """
-        if FEEDING.get() is self:
+        if FEEDING.get() is self._admission:
             raise UsageError("client: it cannot be closed from the source of its own stream")
         if self._engine is not None and not self._engine.closing:
             self._check_open()
         if self._engine is not None:
             await self._engine.aclose()
+            if self._engine.recorder is not None:
+                await self._engine.recorder.aclose()
         return self.tickets()
 
     async def __aenter__(self) -> Self:
@@ -172,7 +180,7 @@ class Client:
         """
         self._check_open()
         waiter = Waiter()
-        return cast("Result[S]", await self._outcome(self.admit(task, waiter), waiter))
+        return cast("Result[S]", await self._outcome(self._admission.admit(task, waiter), waiter))
 
     def stream(
         self,
@@ -200,8 +208,33 @@ class Client:
             raise UsageError("tasks: expected an iterable or async iterable of tasks")
         if stale not in {"keep", "drop", "resubmit"}:
             raise UsageError(f"stale: expected keep, drop or resubmit, got {stale!r}")
-        outbox = Outbox(self, tasks, in_flight, ordered=ordered, stale=stale)
+        outbox = Outbox(self._admission, tasks, in_flight, ordered=ordered, stale=stale)
         return ResultStream[S](outbox)
+
+    def resume(self, *, in_flight: int = 1_000) -> ResultStream[Solution]:
+        """Stream what earlier processes left in the journal, oldest first.
+
+        * Answers and errors that nobody acknowledged, marked `redelivered`: a stream's result is
+          acknowledged when its reader comes back for the next.
+        * Tasks with an id: they are looked up again at once, and end as any other.
+        * Submits of which no more is known than that they were about to be sent: they end as
+          `SubmitUnknown` and are never sent again.
+
+        Results have the task's `tag`, where JSON gives it back as it was, but no `task`. A task of
+        a `job_key` that was left is not bought again either, when it is handed over before.
+
+        Args:
+            in_flight: tasks looked up and not yet read as results at most, 1 or more.
+
+        Raises `UsageError` for a client without a journal.
+        """
+        engine = self._check_open()
+        at_least_one("in_flight", in_flight)
+        if engine.recorder is None:
+            raise UsageError("resume: the client has no journal; build it with journal=PATH")
+        left = engine.recorder.unclaimed()
+        outbox = Outbox(self._admission, left, in_flight, ordered=False, stale="keep")
+        return ResultStream[Solution](outbox)
 
     async def submit(self, task: Task[Any]) -> Ticket:
         """Have a task accepted, and return its ticket; `wait` on it here or elsewhere.
@@ -212,12 +245,12 @@ class Client:
         Raises what went wrong: any `SolvestreamError`.
         """
         self._check_open()
-        buyer = Buyer(client=self)
-        job = self.admit(task, buyer)
+        buyer = Buyer(client=self._admission)
+        job = self._admission.admit(task, buyer)
         try:
             await buyer.there.wait()
         except BaseException:
-            self.release(job)
+            self._admission.release(job)
             raise
         ticket = ticket_of(job, self._check_open().wall)
         if ticket is None or (buyer.result is not None and not buyer.result.ok):
@@ -240,16 +273,13 @@ class Client:
         if ticket.account not in self._accounts:
             names = ", ".join(self._accounts)
             raise UsageError(f"ticket: its account is {ticket.account!r}, this client has {names}")
-        kept = self._kept.pop((ticket.account, ticket.task_id), None)
+        kept = self._admission.kept.pop((ticket.account, ticket.task_id), None)
         if kept is not None and not isinstance(kept.error, DeadlineExceeded):
-            if kept.error is not None:
-                raise kept.error
-            return kept
+            return self._taken(kept)
         waiter = Waiter()
-        planner = self._scheduler.planners[ticket.account]
-        job = planner.jobs.get(ticket.task_id)
+        job = engine.job_of(ticket)
         if job is None:
-            job = self._adopt(engine, ticket, waiter, deadline)
+            job = self._admission.adopt(ticket, waiter, deadline)
         elif isinstance(job.sink, Keeper):
             job.sink = waiter
         elif isinstance(job.sink, Shared) and not job.sink.waiting:
@@ -283,7 +313,8 @@ class Client:
                     for job in planner.jobs.values()
                     if (ticket := ticket_of(job, wall)) is not None
                 ]
-            left += [kept.ticket for kept in self._kept.values() if kept.ticket is not None]
+            kept = self._admission.kept.values()
+            left += [one.ticket for one in kept if one.ticket is not None]
             found = {(ticket.account, ticket.task_id): ticket for ticket in left}
         return tuple(found.values())
 
@@ -350,145 +381,28 @@ class Client:
         return Statistics(
             queued=len(scheduler.backlog),
             in_flight=scheduler.in_flight,
-            kept=len(self._kept),
-            dropped=self._dropped,
+            kept=len(self._admission.kept),
+            dropped=self._admission.dropped,
             accounts=accounts,
         )
 
-    # What streams and sinks need of their client
-
-    def admit(self, task: object, sink: Sink) -> Job:
-        """Take a task; a bad one is answered at once through the sink."""
-        engine = self._engine
-        if engine is None or engine.closing:
-            engine = self._check_open()
-        now = engine.now()
-        job = Job(kind="", seq=next(self._seq), born=now, prefix=self._prefix, sink=sink)
-        sink.admitted(job)
-        error = self._take_in(job, task, now)
-        if error is not None:
-            error.job_key = job.key
-            ended = Ended(job, Unfit(error), None)
-            sink.deliver(job, result_of(ended, now=now, wall=engine.wall, ttl=None))
-        engine.kick()
-        return job
-
-    def release(self, job: Job) -> None:
-        """Drop a job nobody waits for: not sent if it was not, kept if it was paid."""
-        sink = job.sink
-        if isinstance(sink, Shared):
-            sink.leave(job)
-        elif not self.withdraw(job):
-            job.sink = Keeper(self)
-
-    def withdraw(self, job: Job) -> bool:
-        """Drop a job that was not sent; `False` when it was."""
-        return self._scheduler.withdraw(job)
-
-    def keep(self, result: Result[Solution]) -> None:
-        """Keep a result nobody waits for, for its ticket."""
-        if result.ticket is None:
-            return
-        self._kept[result.ticket.account, result.ticket.task_id] = result
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-            self._dropped += 1
-
-    def forget(self, key: str) -> None:
-        """Let go of a `job_key` that has ended."""
-        self._keys.pop(key, None)
-
-    def feed(self, outbox: Outbox) -> None:
-        """Start the task that feeds a stream."""
-        self._check_open().spawn(outbox.feed)
-
-    def now(self) -> float:
-        """Return the moment, in monotonic seconds."""
-        assert self._engine is not None
-        return self._engine.now()
-
-    def why_cut(self) -> Exception:
-        """Return what to tell the reader of a stream whose source was cut."""
-        if self._engine is None or self._engine.closing:
-            return ClientClosed("the client was closed before the source of the tasks ended")
-        return UsageError("tasks: the source was cancelled before it ended")
-
-    def wall_now(self) -> float:
-        """Return seconds since the epoch, by a clock that never jumps."""
-        assert self._engine is not None
-        return self._engine.now() + self._engine.wall
-
     # Inside
-
-    def _take_in(self, job: Job, task: object, now: float) -> InvalidTask | None:
-        """Queue a job for a task, or return what is wrong with the task."""
-        try:
-            self._fill(job, task, now)
-            if job.given_key is None or not self._joined(job):
-                self._scheduler.add(job, now)
-        except InvalidTask as error:
-            return error.with_traceback(None)
-        except Exception as error:  # noqa: BLE001 - a field of a type that no check thought of
-            name = type(error).__name__
-        else:
-            return None
-        return InvalidTask(field="task", value=task, fix=f"a field has a wrong type ({name})")
-
-    def _fill(self, job: Job, task: object, now: float) -> None:
-        if not isinstance(task, Task):
-            fix = "give one of solvestream's tasks, as ImageToText(...)"
-            raise InvalidTask(field="task", value=type(task).__name__, fix=fix)
-        job.task = task
-        job.task.check()
-        if not self._scheduler.route(task.kind):
-            fix = f"none of the accounts ({', '.join(self._accounts)}) takes it; add one that does"
-            raise InvalidTask(field="task", value=task.kind, fix=fix)
-        job.kind = task.kind
-        job.priority = task.priority
-        job.given_key = task.job_key
-        if task.deadline is not None:
-            job.deadline = now + task.deadline
-
-    def _joined(self, job: Job) -> bool:
-        """Share a job among all of its key; `False` when it is the first, and to be bought."""
-        shared = self._keys.get(job.key)
-        if shared is None:
-            self._keys[job.key] = Shared(self, job)
-            self._keys[job.key].join(job)
-            return False
-        if not same(shared.bought.task, job.task):
-            fix = "another task under way has this key; give each its own"
-            raise InvalidTask(field="job_key", value=job.key, fix=fix)
-        shared.join(job)
-        return True
-
-    def _adopt(self, engine: Engine, ticket: Ticket, waiter: Waiter, deadline: float | None) -> Job:
-        now = engine.now()
-        pace = self._accounts[ticket.account].capabilities.pace(ticket.kind)
-        job = Job(
-            kind=ticket.kind,
-            seq=next(self._seq),
-            born=now,
-            given_key=ticket.job_key,
-            deadline=now + (pace.deadline if deadline is None else deadline),
-            sink=waiter,
-        )
-        age = max(0.0, self.wall_now() - ticket.submitted_at)
-        self._scheduler.adopt(job, ticket.account, ticket.task_id, now - age, now)
-        engine.kick()
-        return job
 
     async def _outcome(self, job: Job, waiter: Waiter) -> Result[Solution]:
         try:
             await waiter.there.wait()
         except BaseException:
             if waiter.result is None:
-                self.release(job)
+                self._admission.release(job)
             else:
-                self.keep(waiter.result)
+                self._admission.keep(waiter.result)
             raise
-        result = waiter.result
-        assert result is not None
+        assert waiter.result is not None
+        return self._taken(waiter.result)
+
+    def _taken(self, result: Result[Solution]) -> Result[Solution]:
+        """Hand a result to a caller, which is its acknowledgement too; raise what went wrong."""
+        self._admission.acknowledge(result)
         if result.error is not None:
             raise result.error
         return result
@@ -527,3 +441,9 @@ def _open(http: object, connections: int) -> Transport:
     except TypeError as error:
         reason = str(error)
     raise UsageError(f"http: {reason}")
+
+
+async def _open_journal(path: str | os.PathLike[str]) -> Journal:
+    from solvestream._journal.journal import Journal  # noqa: PLC0415 - loads SQLite
+
+    return await anyio.to_thread.run_sync(Journal.open, path)

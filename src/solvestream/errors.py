@@ -14,7 +14,8 @@ Who is to blame decides the branch::
     ├── DeadlineExceeded      time: the task did not end by its deadline
     ├── Busy                  time: no slot was free until the deadline
     ├── ProtocolError         the service: its reply does not follow its protocol
-    └── TransportError        the wire: no exchange was possible
+    ├── TransportError        the wire: no exchange was possible
+    └── JournalError          this machine: the journal cannot be opened, read or written
 
 A result's error answers three questions: was money spent (`charged`), can the answer still
 be had (`resumable`, with the ticket on the result), and what did the service say (`code`).
@@ -163,6 +164,13 @@ class ProtocolError(SolvestreamError):
 
 class TransportError(SolvestreamError):
     """No exchange with the service was possible. The message names host and port."""
+
+
+class JournalError(SolvestreamError):
+    """The journal cannot be opened, read or written. The message names the file and the remedy.
+
+    As an error of a task it means that nothing was sent: what cannot be noted is not bought.
+    """
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -56,6 +56,14 @@ class Host(Protocol):
         """Keep a result nobody waits for."""
         ...
 
+    def hand_over(self, result: Result[Solution]) -> None:
+        """Note that a reader gets a result."""
+        ...
+
+    def acknowledge(self, result: Result[Solution]) -> None:
+        """Note that a reader has done with a result."""
+        ...
+
     def now(self) -> float:
         """Return the moment, in monotonic seconds."""
         ...
@@ -93,6 +101,7 @@ class Outbox:
     ready: deque[tuple[Job, Result[Solution]]] = field(
         factory=deque[tuple[Job, "Result[Solution]"]]
     )
+    _read: Result[Solution] | None = None
     _order: deque[Job] = field(factory=deque[Job])
     _again: set[Job] = field(factory=set[Job])
     _early: dict[Job, Result[Solution]] = field(factory=dict[Job, "Result[Solution]"])
@@ -196,13 +205,23 @@ class Outbox:
                 self._room.set()
             if result.expires_at is not None and self.host.wall_now() >= result.expires_at:
                 if self.stale == "resubmit" and job not in self._again:
+                    self.host.acknowledge(result)
                     self._buy_again(result.task)
                     continue
                 if self.stale == "drop":
+                    self.host.acknowledge(result)
                     continue
                 result = evolve(result, expired=True)
+            self._read = result
+            self.host.hand_over(result)
             return result
         return None
+
+    def acknowledge(self) -> None:
+        """Note that the reader has done with what it took last, as it came back for more."""
+        if self._read is not None:
+            result, self._read = self._read, None
+            self.host.acknowledge(result)
 
     def _pop(self) -> tuple[Job, Result[Solution]] | None:
         """Take out what is next: the first that came, or the first in the order of the tasks."""
@@ -287,6 +306,7 @@ class ResultStream(Generic[S_co]):
         """Return the next result. Raises the source's own exception after the last one."""
         box = self._outbox
         self._start()
+        box.acknowledge()
         while (result := box.take()) is None:
             if box.detached or box.finished:
                 if box.failure is not None:
@@ -306,6 +326,8 @@ class ResultStream(Generic[S_co]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is None:
+            self._outbox.acknowledge()
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -23,7 +23,7 @@ class Job:
         born: when it was handed over. All moments are monotonic seconds.
         deadline: when it ends whatever happens; infinite for the account's own after acceptance.
         priority: higher ones are submitted first.
-        task: what was handed over; opaque here.
+        task: what was handed over, a task or an entry of the journal; opaque here.
         sink: who is told of the end; opaque here.
         account: name of the account that took it; empty while queued.
         task_id: the service's id, once accepted.

@@ -123,7 +123,7 @@ class Planner:
         if open_at <= now and (taken := self.backlog.pop(self.name)) is not None:
             job, route = taken
             job.state = advance(job.state, Step.SUBMIT)
-            self.gate.start()
+            self.gate.start(now)
             self.counts.submits += 1
             return self._start(Submit(job, route, self.health.breaker.epoch, now))
         return _wait(min(self._looks.next_due(), open_at))
@@ -242,7 +242,7 @@ class Planner:
         self._end(action.job, Step.REJECT, end)
 
     def _taken(self, job: Job, outcome: Accepted | Solved, now: float) -> None:
-        self.gate.accepted(now, at_once=isinstance(outcome, Solved))
+        self.gate.accepted(at_once=isinstance(outcome, Solved))
         self.counts.accepted += 1
         self._vain = 0
         job.attempts += 1
@@ -372,7 +372,8 @@ class Planner:
         if not job.wanted:
             self._end(job, Step.ABANDON, Abandoned())
         elif now >= job.deadline:
-            self._end(job, Step.EXPIRE, Expired(DEADLINE_PASSED, resumable=False))
+            reason = f"{DEADLINE_PASSED}{self.health.trouble_now()}"
+            self._end(job, Step.EXPIRE, Expired(reason, resumable=False))
         else:
             self.backlog.push(job, action.route)
 

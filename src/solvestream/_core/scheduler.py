@@ -191,8 +191,13 @@ class Scheduler:
         self.backlog.withdrawn()
         planners = [self.planners[name] for name in self.route(job.kind)]
         job.said = job.said or next((p.refusal for p in planners if p.gate.closed), None)
-        trouble = next(filter(None, (p.health.trouble_now() for p in planners)), "")
-        self.ended.append(Ended(job, Expired(f"{DEADLINE_PASSED}{trouble}", resumable=False), None))
+        self.ended.append(Ended(job, Expired(self.lateness(job), resumable=False), None))
+
+    def lateness(self, job: Job) -> str:
+        """Return why a job is late, for people."""
+        healths = (self.planners[name].health for name in self.route(job.kind))
+        trouble = next(filter(None, (health.trouble_now() for health in healths)), "")
+        return f"{DEADLINE_PASSED}{trouble}"
 
     def _give_up(self, job: Job, stranded: Stranded) -> None:
         job.state = advance(job.state, Step.REJECT)

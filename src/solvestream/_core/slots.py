@@ -1,21 +1,29 @@
 """The slot gate: how many tasks an account may have under way, learned from refusals.
 
-A service refuses what exceeds its slots and tells nobody how many there are. One gate per
-account learns it:
+A service refuses what exceeds its slots and tells nobody how many there are. What is worse, a
+slot is free as soon as an answer is ready, and we see that only with the next look. So the gate
+asks not "have I seen a slot become free?" but "how likely is one free now?":
 
-* A refusal means "full at this many": the limit goes to what is under way, less one step.
-  The step doubles while refusals follow each other without a success between.
-* All refusals of submits that had left before the step are the same news, and change nothing.
-* While closed, one probe is out at a time: when a task ends and makes room, or when a jittered
-  timer says so.
-* Each success raises the limit a little, so that in the long run about one submit in
-  `1 / RAISE` finds the edge. Counting successes and not seconds bounds refusals per success
-  by construction, whatever the service's speed.
-* After a long quiet, in successes or in seconds, the limit doubles with each round: capacity
-  that comes back is taken at once.
+* A refusal is the one moment when the number of free slots is known: none. From then on they
+  become free at some `rate`, so after t seconds one is free with probability
+  `1 - exp(-rate * t)`. A submit leaves when that is worth a refusal: when the expected number,
+  `rate * t`, has reached `ENOUGH`. That costs one refusal for each `exp(ENOUGH) - 1` taken.
+* A submit that is taken used one up, and says that there was one: what is expected to be left
+  is what such news leaves of that distribution (Bayes).
+* The rate is learned from the same news, by the gradient of its likelihood: taken sooner than
+  expected raises it, refused lowers it. This balances where refusals per accepted submit are
+  what `ENOUGH` says, whatever the service's speed; no clock and no distribution of solving
+  times goes in.
+* Beside it stands the `limit`: the fewest tasks under way at which a submit was refused, so the
+  slots can hardly be more. What we have seen end below it has left a free slot behind, and a
+  submit leaves at once. With few slots this is most of what can be known. It grows again by one
+  for each `limit` submits taken above it, and with each one after a long run without refusal.
 
-Why not CUBIC: its clock is seconds, so its refusals per accepted submit grow with the time a
-task takes. `benchmarks/slots.py` holds both, in virtual time.
+Refusals are bounded, too, when capacity goes away:
+
+* All refusals of submits that had left before the last episode's first are the same news.
+* While closed, one probe is out at a time; each in vain doubles the span from which the next
+  one's moment is drawn, and the step by which the limit falls.
 """
 
 from __future__ import annotations
@@ -26,15 +34,25 @@ from attrs import define, field
 
 from solvestream._core.backoff import Random, full_jitter
 
-RAISE = 0.12
-"""How much one success raises the limit near the edge."""
-WIRE = 4
-WIRE_SHARE = 10
+ENOUGH = 2.2
+"""Free slots to expect before a submit leaves; 1 in 9 is refused then."""
+LEARN = 0.1
+"""How much one submit's news moves the rate."""
+KNOWN_NEWS = 0.4
+"""The same, as a share, at most, for a submit that an end seen had made room for."""
+LEARN_IN_VAIN = 3
+"""Refusals in a row that lower the rate; more say that capacity is gone, and not how fast
+slots become free once it is back."""
+GUESS = 10.0
+"""Seconds a task is taken to hold its slot before anything is learned."""
+QUIET = 24
+"""Submits taken in a row, at least, after which the limit grows with each: slots came back."""
+WIRE, WIRE_SHARE = 4, 8
 """Submits on the wire at once: `WIRE`, and one more for each `WIRE_SHARE` under way."""
-QUIET_SUCCESSES = 24
-"""Successes in a row, at least, after which the limit doubles each round."""
-QUIET_SECONDS = 30.0
-"""Seconds without refusal after which the limit doubles each round."""
+PROBE = 30.0
+"""Seconds between probes at most while tasks are under way, whose ends tell."""
+IDLE_BASE, IDLE_CAP = 5.0, 20.0
+"""Seconds of the backoff between probes with none under way."""
 
 
 @define(eq=False)
@@ -44,25 +62,22 @@ class SlotGate:
     Attributes:
         random: draws from [0, 1).
         known: a limit the user or the service told; never exceeded.
-        base, cap: seconds of the backoff between timed probes while refused.
-        limit: tasks under way at most; infinite until the first refusal.
+        limit: tasks under way up to which a submit finds a slot; infinite until the first refusal.
         under_way: submits on the wire and tasks accepted and not ended.
     """
 
     random: Random
     known: int | None = None
-    base: float = 5.0
-    cap: float = 30.0
     limit: float = field(init=False)
     under_way: int = 0
-    refusals: int = 0
     _on_wire: int = 0
-    _closed: bool = False
-    _in_a_row: int = 0
-    _successes: int = 0
     _at_once: int = 0
+    _in_a_row: int = 0
+    _taken: int = 0
     _last_refusal: float = -math.inf
-    _timer: float = -math.inf
+    _rate: float = 0.0
+    _none_free: float = -math.inf
+    _need: float = ENOUGH
 
     def __attrs_post_init__(self) -> None:
         self.limit = math.inf if self.known is None else self.known
@@ -70,7 +85,7 @@ class SlotGate:
     @property
     def closed(self) -> bool:
         """The last news was a refusal."""
-        return self._closed
+        return self._in_a_row > 0
 
     def ready_at(self) -> float:
         """Return when a submit may go: the past, a moment, or infinity until something ends."""
@@ -78,20 +93,38 @@ class SlotGate:
             return math.inf
         if self._on_wire >= self._allowance():
             return math.inf
-        if self._closed:
-            return self._timer
-        return -math.inf if self.under_way + 1 <= self.limit else math.inf
+        if self.under_way < self.limit:
+            return -math.inf
+        return self._none_free + min(self._need / self._rate, PROBE)
 
     def _allowance(self) -> float:
         """Submits on the wire at once: what the first refusal may cost in vain ones."""
-        return 1 if self._closed else WIRE + self.under_way / WIRE_SHARE + self._at_once
+        return 1 if self.closed else WIRE + self.under_way / WIRE_SHARE + self._at_once
 
-    def start(self) -> None:
-        """Tell that a submit leaves."""
+    def start(self, now: float) -> None:
+        """Tell that a submit leaves; it is taken for accepted until it is refused."""
         self._on_wire += 1
+        if self._rate:
+            self._expect_taken(now)
         self.under_way += 1
 
-    def accepted(self, now: float, *, at_once: bool = False) -> None:
+    def _expect_taken(self, now: float) -> None:
+        """Learn from a submit that is taken: how fast slots become free, and how many are left.
+
+        `expected` have become free of the `tasks` that may have ended; at least one has. A submit
+        within the limit was known to find a slot, so it is less news, and none at all when no
+        time has passed: looks that see a thousand ends at once say nothing of the rate.
+        """
+        tasks = self.under_way + 1
+        expected = max(1e-6, self._rate * (now - self._none_free))
+        chance = -math.expm1(-expected)
+        surprise = expected * math.exp(-expected) / chance
+        weight = min(KNOWN_NEWS, expected) if self.under_way < self.limit else 1.0
+        self._rate *= 1 + LEARN * weight * surprise / self._on_wire
+        left = tasks * -math.expm1(-expected / tasks) / chance - 1
+        self._none_free = now - left / self._rate
+
+    def accepted(self, *, at_once: bool = False) -> None:
         """Tell that a submit was taken; its task is under way until `ended`.
 
         Services that answer `at_once` have no tasks under way but those on the wire: each such
@@ -99,35 +132,38 @@ class SlotGate:
         """
         self._at_once += at_once
         self._on_wire -= 1
-        self._closed = False
         self._in_a_row = 0
-        self._successes += 1
-        quiet = (
-            self._successes > max(self.limit, QUIET_SUCCESSES)
-            or now - self._last_refusal > QUIET_SECONDS
-        )
-        top = math.inf if self.known is None else self.known
-        self.limit = min(top, self.limit + (1.0 if quiet else RAISE))
+        self._taken += 1
+        self._need = ENOUGH
+        limit = self.limit
+        if self._taken > max(QUIET, 2 * limit):
+            limit = max(limit, self.under_way) + 1
+        elif self.under_way > limit:
+            limit = max(1.0, limit + 1 / max(1.0, limit))
+        self.limit = limit if self.known is None else min(limit, self.known)
 
     def refused(self, started: float, now: float) -> None:
         """Tell that a submit that left at `started` found no slot."""
         self._on_wire -= 1
         self.under_way -= 1
-        self.refusals += 1
+        expected_room = self.under_way < self.limit < math.inf
+        self.limit = min(self.limit, self.under_way)
         if started < self._last_refusal:
             return
-        self._last_refusal = now
-        self._successes = self._at_once = 0
-        taken = self.under_way - self._on_wire
-        step = 2.0**self._in_a_row - 1
-        self.limit = max(1.0, min(self.limit, taken) - step)
-        self._in_a_row = min(self._in_a_row + 1, 16)
-        self._closed = True
-        if taken > 0:
-            self._timer = now + self.cap
-        else:
-            wait = full_jitter(self._in_a_row, self.random, base=self.base, cap=self.cap)
-            self._timer = now + wait
+        span = 2.0**self._in_a_row - 1
+        if expected_room:
+            self.limit = max(0.0, self.limit - span)
+        if not self._rate:
+            self._rate = max(1, self.under_way - self._on_wire) / GUESS
+        elif self._in_a_row < LEARN_IN_VAIN:
+            self._rate = max(ENOUGH / PROBE, self._rate * math.exp(-LEARN * ENOUGH))
+        self._need = ENOUGH * (1 + span * self.random())
+        if self.under_way == self._on_wire:
+            wait = full_jitter(self._in_a_row + 1, self.random, base=IDLE_BASE, cap=IDLE_CAP)
+            self._need = wait * self._rate
+        self._last_refusal = self._none_free = now
+        self._at_once = self._taken = 0
+        self._in_a_row = min(self._in_a_row + 1, 32)
 
     def dropped(self) -> None:
         """Tell that a submit ended without news about slots, and no task came of it."""
@@ -137,8 +173,6 @@ class SlotGate:
     def ended(self) -> None:
         """Tell that an accepted task is no longer under way."""
         self.under_way -= 1
-        if self.under_way + 1 <= self.limit:
-            self._timer = -math.inf
 
     def adopted(self) -> None:
         """Tell of a task that another process or an earlier call had accepted."""

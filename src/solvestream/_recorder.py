@@ -1,0 +1,184 @@
+"""The client's side of the journal: which step of a job is written when, and what waits for it.
+
+An intent is written before a byte of the submit leaves, an answer before it is handed over,
+and it stays until the user has come back for the next (TRUST.md, G3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+from attrs import define, evolve, field
+
+from solvestream._core.job import Job
+from solvestream._journal.values import Entry
+from solvestream.errors import JournalError, SolvestreamError, SubmitUnknown
+from solvestream.results import Result, Ticket
+from solvestream.solutions import Solution
+
+if TYPE_CHECKING:
+    from solvestream._journal.journal import Journal
+
+Noted = Callable[[JournalError | None], None]
+IN_DOUBT = (
+    "the process ended between sending the task and noting its id; it may have been paid, and "
+    "is not sent again"
+)
+
+
+@define(eq=False)
+class Recorder:
+    """Writes what happens to jobs into a journal.
+
+    Attributes:
+        journal: open and started.
+        wall: seconds from the monotonic clock to the epoch.
+        left: what earlier processes left and nobody has taken up yet, by `job_key`.
+        ending: ended jobs whose end is being written, by account and id.
+    """
+
+    journal: Journal
+    wall: float
+    now: Callable[[], float]
+    left: dict[str, Entry] = field(init=False)
+    ending: dict[tuple[str, str], Job] = field(factory=dict[tuple[str, str], Job])
+    _handed: set[str] = field(factory=set[str])
+    _kept_open: set[str] = field(factory=set[str])
+
+    def __attrs_post_init__(self) -> None:
+        self.left = {entry.job_key: entry for entry in self.journal.left()}
+
+    def unclaimed(self) -> Iterator[Entry]:
+        """Yield what was left, without what is taken up meanwhile."""
+        for key in list(self.left):
+            if (entry := self.left.get(key)) is not None:
+                yield entry
+
+    def is_open(self, key: str) -> bool:
+        """Whether a job of this key has a result that nobody has taken yet."""
+        if key in self._handed:
+            self._close(key)
+        return self.journal.row_of(key) is not None
+
+    async def aclose(self) -> None:
+        """Write what is left and let go of the file; raises `JournalError` when that fails."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.journal.close)
+
+    # A job's way
+
+    def intent(self, job: Job, account: str, noted: Noted) -> None:
+        """Note what is about to be bought; it may be sent once `noted` is called with `None`."""
+        if self.journal.row_of(job.key) is not None:
+            noted(None)  # an earlier attempt may have been paid, and is not yet closed
+            return
+        now = self.now()
+        self.journal.intent(
+            job_key=job.key,
+            account=account,
+            kind=job.kind,
+            queued_at=job.born + self.wall,
+            submitted_at=now + self.wall,
+            tag=job.task.tag,
+            done=noted,
+        )
+
+    def submitted(self, job: Job, *, doubtful: bool) -> None:
+        """Note what came of a submit: an id, or the certainty that nothing was bought."""
+        row = self.journal.row_of(job.key)
+        if row is None:
+            return
+        if job.account:
+            at = job.accepted_at + self.wall
+            self.journal.accepted(row, at=at, task_id=job.task_id or None)
+        elif not job.state.final and not doubtful:
+            self.journal.refused(row)
+
+    def adopted(self, ticket: Ticket) -> None:
+        """Note a ticket that is taken up from outside, so that its answer is not lost."""
+        self.left.pop(ticket.job_key, None)
+        if self.journal.row_of(ticket.job_key) is None:
+            self.journal.adopted(
+                job_key=ticket.job_key,
+                account=ticket.account,
+                kind=ticket.kind,
+                task_id=ticket.task_id,
+                accepted_at=ticket.submitted_at,
+            )
+
+    def ended(self, job: Job, result: Result[Solution], noted: Callable[[], None]) -> bool:
+        """Note how a job ended and call `noted` then; `False` for one the journal does not hold.
+
+        An end that cannot be written now is told all the same: it is written when writing works.
+        """
+        row = self.journal.row_of(job.key)
+        if row is None:
+            return False
+        place = (job.account, job.task_id)
+        self.ending[place] = job
+
+        def done(_: JournalError | None) -> None:
+            self.ending.pop(place, None)
+            noted()
+
+        self.journal.ended(
+            row,
+            at=self.now() + self.wall,
+            solution=result.solution if result.ok else None,
+            error=result.error,
+            looks=result.polls,
+            cost=result.cost,
+            expires_at=result.expires_at,
+            done=done,
+        )
+        return True
+
+    # Those who have it
+
+    def hand_over(self, result: Result[Solution]) -> None:
+        """Remember a result as handed over, and not yet acknowledged."""
+        if (key := _key_of(result)) is not None and self.journal.row_of(key) is not None:
+            self._handed.add(key)
+
+    def acknowledge(self, result: Result[Solution]) -> None:
+        """Note that the user has a result."""
+        if (key := _key_of(result)) is not None:
+            self._close(key)
+
+    def _close(self, key: str) -> None:
+        self._handed.discard(key)
+        row = self.journal.row_of(key)
+        if row is not None and key not in self._kept_open:
+            self.journal.acked(row, at=self.now() + self.wall)
+
+    # What was left
+
+    def doubted(self, entry: Entry) -> Result[Solution]:
+        """End an intent whose process ended: it may have been bought, and is never sent again."""
+        error = SubmitUnknown(
+            IN_DOUBT,
+            account=entry.account,
+            job_key=entry.job_key,
+            verdict="unknown",
+            charged="maybe",
+        )
+        self.journal.ended(entry.row, at=self.now() + self.wall, error=error)
+        return doubtful(entry, error)
+
+    def keep_open(self, entry: Entry) -> None:
+        """Leave an entry for a client that has its account."""
+        self._kept_open.add(entry.job_key)
+
+
+def doubtful(entry: Entry, error: SolvestreamError) -> Result[Solution]:
+    """Return the result of an entry that has no answer."""
+    return evolve(entry.result(), ok=False, error=error, redelivered=False)
+
+
+def _key_of(result: Result[Solution]) -> str | None:
+    if result.ticket is not None:
+        return result.ticket.job_key
+    return None if result.error is None else result.error.job_key
