@@ -42,7 +42,7 @@ def main() -> int:
     if what == "test":
         return test(rest)
     if what == "setup":
-        install("-e", ".[demo]", "--group", "lint", "--group", "test")
+        install("-e", ".[demo]", "--group", "lint", "--group", "test", "--group", "bench")
         return 0
     print(__doc__)
     return 2
@@ -50,7 +50,7 @@ def main() -> int:
 
 def test(arguments: list[str]) -> int:
     """Check the sources, then test the built wheel: `src` is not importable then."""
-    install(".[demo]", "--group", "lint", "--group", "test")
+    install(".[demo]", "--group", "lint", "--group", "test", "--group", "bench")
     call(PYTHON, "-m", "pip", "uninstall", "-q", "-y", "solvestream", quiet=True)
     run(PYTHON, "-m", "build", "--wheel", "--outdir", VENV / "wheel", ".")
     wheel = max((VENV / "wheel").glob("*.whl"), key=lambda path: path.stat().st_mtime)

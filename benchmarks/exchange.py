@@ -1,72 +1,258 @@
-"""CPU time per HTTP exchange: our pool beside aiohttp, stock httpx and the floor of Python.
+"""T1, T2: CPU of one HTTP exchange: our pool beside aiohttp, stock httpx and the floor of Python.
 
-Run `python benchmarks/exchange.py [--uvloop] [--json FILE]`. The server is a tiny raw asyncio
-protocol in another process; only the client's CPU time counts. Three interleaved rounds, medians.
+    python benchmarks/exchange.py [--uvloop]
+
+One server process (a raw protocol that answers at once, plain and TLS) on a core of its own. Each
+client has a fresh process on the other core, so that none inherits another's garbage, caches or
+connections; 64 connections, opened before the clock starts. The processes that are compared take
+turns, a short pass each, since the speed of a shared machine changes by the second; only the
+client's CPU counts, and of all passes of a round the least.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
-import importlib.metadata
+import gc
 import json
 import multiprocessing
-import platform
-import resource
 import socket
+import ssl
 import statistics
+import subprocess
 import sys
-from collections import deque
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 
-import aiohttp
-import httptools
-import httpx
+from _report import (
+    CLIENT_CORE,
+    DOCS,
+    SERVER_CORE,
+    Bars,
+    Target,
+    arguments,
+    medians,
+    pin,
+    publish,
+)
+from attrs import asdict, evolve, frozen
 
-from solvestream._http.pool import Pool
-from solvestream._wire import Origin, Request
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-AT_ONCE = 64
-ROUNDS = 3
+CONNECTIONS = 64
+HOST = "127.0.0.1"
 PATH = "/res.php?key=0123456789abcdef0123456789abcdef&action=get&id=73548291&json=1"
+BLOCK = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n"
 REPLY = (
     b"HTTP/1.1 200 OK\r\nServer: raw\r\nDate: Sun, 22 Nov 2026 04:29:27 GMT\r\n"
     b"Content-Type: text/html; charset=utf-8\r\nContent-Length: 16\r\n\r\nCAPCHA_NOT_READY"
 )
+One = Callable[[], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class Row:
+    """One measurement: which client, how many exchanges a pass, by how many callers at once."""
+
+    client: str
+    count: int
+    callers: int = CONNECTIONS
+    tls: bool = False
+    uvloop: bool = False
+
+
+PASSES, ROUNDS = 5, 9
+"""Few passes, many rounds: one process can be half as fast again as the next of the same code."""
+PLAIN = {
+    "raw floor": Row(client="floor", count=1_280),
+    "solvestream Pool": Row(client="pool", count=1_280),
+    "aiohttp": Row(client="aiohttp", count=640),
+    "httpx": Row(client="httpx", count=64),
+}
+TLS = {f"{name}, TLS": evolve(row, tls=True) for name, row in PLAIN.items()}
+WAITING = {
+    "solvestream Pool, 100 waiting": Row(client="pool", count=10_000, callers=100),
+    "solvestream Pool, 5,000 waiting": Row(client="pool", count=10_000, callers=5_000),
+}
+ROWS = PLAIN | TLS | WAITING
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.set_defaults(rounds=ROUNDS)
+    parser.add_argument("--uvloop", action="store_true", help="clients run on uvloop")
+    parser.add_argument("--child", nargs=3, metavar=("ROW", "PORT", "CA"), help="(internal)")
+    options = parser.parse_args()
+    if options.child:
+        row, port, authority = options.child
+        take_turns(Row(**json.loads(row)), int(port), authority)
+        return 0
+    with serving() as server:
+        rounds = [one_round(server, options) for _ in range(options.rounds)]
+    us = {name: figures["us"] for name, figures in medians(rounds).items()}
+    return publish(
+        "exchange_uvloop" if options.uvloop else "exchange",
+        targets=targets(us),
+        charts=charts(us, "uvloop" if options.uvloop else "asyncio"),
+        facts={"us_per_exchange": us, "rounds": rounds},
+        results=options.results,
+        copy_to=DOCS if options.docs else None,
+    )
+
+
+def one_round(server: Server, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Measure every row; rows that are compared with each other pass by pass."""
+    figures: dict[str, dict[str, float]] = {}
+    for group in (PLAIN, TLS, WAITING):
+        with ExitStack() as stack:
+            clients: dict[str, subprocess.Popen[str]] = {}
+            for name, planned in group.items():
+                row = evolve(planned, uvloop=options.uvloop)
+                row = evolve(row, count=4, callers=4) if options.quick else row
+                clients[name] = stack.enter_context(start(row, server))
+            took: dict[str, list[float]] = {name: [] for name in group}
+            turns = list(clients.items())
+            for _ in range(1 if options.quick else PASSES):
+                for name, client in turns:
+                    took[name].append(one_pass(client))
+                turns.reverse()  # nobody always follows the same other
+        for name, passes in took.items():
+            figures[name] = {"us": min(passes), "median_us": statistics.median(passes)}
+            print(f"  {name:34} least {min(passes):8,.1f}  of {len(passes)} passes", flush=True)
+    return figures
+
+
+def start(row: Row, server: Server) -> subprocess.Popen[str]:
+    """Start a client, which waits for its turns and leaves when its standard input ends."""
+    port = server.tls if row.tls else server.plain
+    child = ["--child", json.dumps(asdict(row)), str(port), server.authority]
+    return subprocess.Popen(
+        [sys.executable, __file__, *child],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def one_pass(client: subprocess.Popen[str]) -> float:
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write("\n")
+    client.stdin.flush()
+    return float(client.stdout.readline())
+
+
+def targets(us: dict[str, float]) -> list[Target]:
+    bounds = [("aiohttp", 0.6), ("httpx", 0.1), ("raw floor", 2.0)]
+    first = [
+        Target(
+            name=f"T1 CPU of our pool / {other}{tls}",
+            value=us[f"solvestream Pool{tls}"] / us[f"{other}{tls}"],
+            limit=limit,
+        )
+        for tls in ("", ", TLS")
+        for other, limit in bounds
+    ]
+    waiting = us["solvestream Pool, 5,000 waiting"] / us["solvestream Pool, 100 waiting"]
+    return [*first, Target(name="T2 CPU with 5,000 waiting / with 100", value=waiting, limit=1.2)]
+
+
+def charts(us: dict[str, float], loop: str) -> list[Bars]:
+    unit = "µs of the client's CPU"
+    first = [
+        Bars(
+            title=f"One exchange, {title}, 64 at once, {loop} (line: twice the floor)",
+            unit=unit,
+            values={name: us[name] for name in group},
+            log=True,
+            reference=2 * us[next(iter(group))],
+        )
+        for title, group in (("plain HTTP", PLAIN), ("TLS", TLS))
+    ]
+    title = "One exchange through 64 connections, by callers waiting"
+    return [*first, Bars(title=title, unit=unit, values={name: us[name] for name in WAITING})]
+
+
+# The server
+
+
+@frozen
+class Server:
+    """Its plain port, its TLS port, and the file of the authority to trust."""
+
+    plain: int
+    tls: int
+    authority: str
 
 
 class Answer(asyncio.Protocol):
-    """The server: one reply for each blank line."""
+    """One reply for each blank line."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self.transport.write(REPLY * data.count(b"\r\n\r\n"))
 
 
-def serve(sock: socket.socket) -> None:
-    async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(Answer, sock=sock)
-        await server.serve_forever()
+@contextmanager
+def serving() -> Generator[Server]:
+    """Serve in another process."""
+    import trustme
 
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        socket.create_server((HOST, 0), backlog=512) as plain,
+        socket.create_server((HOST, 0), backlog=512) as tls,
+    ):
+        authority, pem = trustme.CA(), Path(folder, "ca.pem")
+        authority.cert_pem.write_to_path(str(pem))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(HOST).configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
+        fork = multiprocessing.get_context("fork")
+        server = fork.Process(target=serve, args=(plain, tls, context), daemon=True)
+        server.start()
+        try:
+            yield Server(plain.getsockname()[1], tls.getsockname()[1], str(pem))
+        finally:
+            server.terminate()
+            server.join()
+
+
+def serve(plain: socket.socket, tls: socket.socket, context: ssl.SSLContext) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        gone = asyncio.Event()
+        loop.add_reader(parent.sentinel, gone.set)  # never outlive the benchmark
+        await loop.create_server(Answer, sock=plain)
+        await loop.create_server(Answer, sock=tls, ssl=context)
+        await gone.wait()
+
+    pin(SERVER_CORE)
     asyncio.run(run())
 
 
+# The clients: each gives a function that carries out one exchange
+
+
 class Floor(asyncio.Protocol):
-    """The least a Python client can do: httptools, one exchange at a time, no limits."""
+    """The least a client in Python can do: httptools, one exchange at a time, no limits."""
+
+    answer: asyncio.Future[tuple[int, bytes]]
+    body = b""
 
     def __init__(self) -> None:
+        import httptools
+
         self.loop = asyncio.get_running_loop()
+        self.parser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self.parser = httptools.HttpResponseParser(self)
+        self.transport = cast("asyncio.Transport", transport)
 
     def on_body(self, data: bytes) -> None:
         self.body = data
@@ -83,145 +269,123 @@ class Floor(asyncio.Protocol):
         return self.answer
 
 
-async def floor(port: int, count: int) -> float:
+@asynccontextmanager
+async def floor(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One]:
     loop = asyncio.get_running_loop()
-    idle = deque()
-    for _ in range(AT_ONCE):
-        idle.append((await loop.create_connection(Floor, "127.0.0.1", port))[1])
-    block = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n"
+    idle = [
+        (await loop.create_connection(Floor, HOST, port, ssl=context))[1]
+        for _ in range(CONNECTIONS)
+    ]
+    target = PATH.encode()
 
     async def one() -> None:
         connection = idle.pop()
-        status, _ = await connection.send(b"GET " + PATH.encode() + block)
+        status, _ = await connection.send(b"GET " + target + BLOCK)
         assert status == 200
         idle.append(connection)
 
-    took = await measure(one, count)
+    yield one
     for connection in idle:
         connection.transport.abort()
-    return took
 
 
-async def ours(port: int, count: int) -> float:
-    pool = Pool(max_connections=AT_ONCE)
-    origin = Origin("http", "127.0.0.1", port)
+@asynccontextmanager
+async def pool(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One]:
+    from solvestream._http.pool import Pool
+    from solvestream._wire import Origin, Request, Response
 
-    async def one() -> None:
-        reply = await pool.send(Request("GET", origin, PATH))
-        assert reply.status == 200
-
-    took = await measure(one, count)
-    await pool.aclose()
-    return took
-
-
-async def waiting(port: int, count: int) -> float:
-    """The same with 5,000 callers instead of 64."""
-    pool = Pool(max_connections=AT_ONCE)
-    origin = Origin("http", "127.0.0.1", port)
+    ours = Pool(max_connections=CONNECTIONS, ssl_context=context)
+    origin = Origin("https" if context else "http", HOST, port)
 
     async def one() -> None:
-        reply = await pool.send(Request("GET", origin, PATH))
+        reply = await ours.send(Request("GET", origin, PATH))
+        assert isinstance(reply, Response), reply
         assert reply.status == 200
 
-    took = await measure(one, count, callers=5000)
-    await pool.aclose()
-    return took
+    yield one
+    await ours.aclose()
 
 
-async def by_aiohttp(port: int, count: int) -> float:
-    connector = aiohttp.TCPConnector(limit=AT_ONCE)
+@asynccontextmanager
+async def by_aiohttp(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One]:
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context or True)
+    url = f"{'https' if context else 'http'}://{HOST}:{port}{PATH}"
     async with aiohttp.ClientSession(connector=connector) as session:
-        url = f"http://127.0.0.1:{port}{PATH}"
 
         async def one() -> None:
             async with session.get(url) as reply:
                 assert reply.status == 200
                 await reply.read()
 
-        return await measure(one, count)
+        yield one
 
 
-async def by_httpx(port: int, count: int) -> float:
-    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-    async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as client:
-        url = f"http://127.0.0.1:{port}{PATH}"
+@asynccontextmanager
+async def by_httpx(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One]:
+    import httpx
+
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    verify = context or True
+    url = f"{'https' if context else 'http'}://{HOST}:{port}{PATH}"
+    async with httpx.AsyncClient(
+        limits=limits, timeout=60, trust_env=False, verify=verify
+    ) as client:
 
         async def one() -> None:
             assert (await client.get(url)).status_code == 200
 
-        return await measure(one, count)
+        yield one
 
 
-async def measure(
-    one: Callable[[], Awaitable[None]], count: int, *, callers: int = AT_ONCE
-) -> float:
-    """Return microseconds of CPU per exchange, after a warm-up."""
-
-    async def many(times: int) -> None:
-        for _ in range(times):
-            await one()
-
-    await asyncio.gather(*(one() for _ in range(AT_ONCE)))
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    each = max(1, count // callers)
-    await asyncio.gather(*(many(each) for _ in range(callers)))
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu / (each * callers) * 1e6
-
-
-CLIENTS = {
-    "raw Protocol + httptools": (floor, 12_800),
-    "solvestream Pool": (ours, 12_800),
-    "solvestream Pool, 5,000 waiting": (waiting, 30_000),
-    "aiohttp": (by_aiohttp, 6_400),
-    "httpx": (by_httpx, 384),
+Opener = Callable[[int, ssl.SSLContext | None], AbstractAsyncContextManager[One]]
+CLIENTS: dict[str, Opener] = {
+    "floor": floor,
+    "pool": pool,
+    "aiohttp": by_aiohttp,
+    "httpx": by_httpx,
 }
 
 
-def run(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> dict[str, float]:
-    figures = {name: [] for name in CLIENTS}
-    sock = socket.create_server(("127.0.0.1", 0), backlog=512)
-    server = multiprocessing.get_context("fork").Process(target=serve, args=(sock,), daemon=True)
-    server.start()
-    try:
-        for _ in range(ROUNDS):
-            for name, (client, count) in CLIENTS.items():
-                with asyncio.Runner(loop_factory=new_loop) as runner:
-                    figures[name].append(runner.run(client(sock.getsockname()[1], count)))
-    finally:
-        server.terminate()
-        server.join()
-    return {name: statistics.median(rounds) for name, rounds in figures.items()}
+# The measuring
 
 
-def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--uvloop", action="store_true")
-    options.add_argument("--json", type=Path)
-    chosen = options.parse_args()
-    new_loop = importlib.import_module("uvloop").new_event_loop if chosen.uvloop else None
-    figures = run(new_loop or asyncio.new_event_loop)
-    pool, raw = figures["solvestream Pool"], figures["raw Protocol + httptools"]
-    versions = {
-        name: importlib.metadata.version(name) for name in ("aiohttp", "httpx", "httptools")
-    }
-    print(f"{platform.platform()}, Python {platform.python_version()}, {versions}")
-    print(f"{'uvloop' if chosen.uvloop else 'asyncio'}, {AT_ONCE} at once, CPU us per exchange")
-    for name, figure in figures.items():
-        print(f"  {name:32} {figure:8.1f}   Pool is {pool / figure:5.2f}x")
-    targets = {
-        "<= 0.6x aiohttp": pool / figures["aiohttp"] <= 0.6,
-        "<= 0.1x httpx": pool / figures["httpx"] <= 0.1,
-        "<= 2x raw": pool / raw <= 2,
-        "5,000 waiting <= 1.2x": figures["solvestream Pool, 5,000 waiting"] / pool <= 1.2,
-    }
-    for name, holds in targets.items():
-        print(f"  {name:32} {'holds' if holds else 'DOES NOT HOLD'}")
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"figures": figures, "targets": targets}, indent=2))
-    return 0 if all(targets.values()) else 1
+def take_turns(row: Row, port: int, authority: str) -> None:
+    """Make a pass for each line of standard input; tell its µs of CPU per exchange."""
+    pin(CLIENT_CORE)
+    context = ssl.create_default_context(cafile=authority) if row.tls else None
+
+    async def run() -> None:
+        async with CLIENTS[row.client](port, context) as one:
+            while sys.stdin.readline():
+                print(await measure(row, one), flush=True)
+
+    with asyncio.Runner(loop_factory=_loop_factory(row)) as runner:
+        runner.run(run())
+
+
+def _loop_factory(row: Row) -> Callable[[], asyncio.AbstractEventLoop]:
+    if not row.uvloop:
+        return asyncio.new_event_loop
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def measure(row: Row, one: One) -> float:
+    each = row.count // row.callers
+
+    async def many() -> None:
+        for _ in range(each):
+            await one()
+
+    # the same once before: connections are open, the server is awake, caches are ours again
+    await asyncio.gather(*(many() for _ in range(row.callers)))
+    gc.collect()
+    before = time.process_time()
+    await asyncio.gather(*(many() for _ in range(row.callers)))
+    return (time.process_time() - before) / (each * row.callers) * 1e6
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_every_error_is_a_solvestream_error():
     classes = [
         c for c in vars(errors).values() if isinstance(c, type) and c.__module__ == errors.__name__
     ]
-    assert len(classes) == 14
+    assert len(classes) == 15
     assert all(issubclass(c, errors.SolvestreamError) for c in classes)
 
 

@@ -44,3 +44,15 @@ def at_least_one(name: str, value: object) -> None:
     """Raise `UsageError` unless an option is a whole number of 1 or more, or `None`."""
     if value is not None and (not isinstance(value, int) or value < 1):
         raise UsageError(f"{name}: expected a whole number of 1 or more, got {shorten(value)}")
+
+
+def check_spend(max_spend: object, accounts: tuple[Provider, ...]) -> None:
+    """Raise `UsageError` for a bad bound, and where an account's price is not known."""
+    if max_spend is None:
+        return
+    if not isinstance(max_spend, int | float) or not 0 <= max_spend < math.inf:
+        raise UsageError(f"max_spend={shorten(max_spend)}: give USD, 0 or more, or None")
+    for account in accounts:
+        if account.capabilities.price is None:
+            fix = "give it price=USD a task (0 on a plan that is paid by the month)"
+            raise UsageError(f"max_spend: nobody knows what a task of {account.name} costs; {fix}")

@@ -10,12 +10,14 @@ from solvestream._core.job import (
     Expired,
     Job,
     NoReply,
+    OverBudget,
     Stranded,
     Unfit,
 )
 from solvestream._outcomes import AccountDown, Failed, Lost, Solved, Unknown
 from solvestream.errors import (
     AccountError,
+    BudgetExceeded,
     Busy,
     ClientClosed,
     DeadlineExceeded,
@@ -55,10 +57,11 @@ def result_of(ended: Ended, *, now: float, wall: float, ttl: float | None) -> Re
     """
     job, end = ended.job, ended.end
     ticket = ticket_of(job, wall)
+    task = cast("Task[Solution] | None", job.task)
     solved = end if isinstance(end, Solved) else None
     return Result(
-        task=job.task if isinstance(job.task, Task) else None,
-        tag=None if job.task is None else job.task.tag,
+        task=task if isinstance(task, Task) else None,
+        tag=None if task is None else task.tag,
         ok=solved is not None,
         solution=cast("Solution", None if solved is None else solved.solution),
         error=None if isinstance(end, Solved) else _doubted(job, _error(ended, ticket)),
@@ -134,6 +137,9 @@ def _error(ended: Ended, ticket: Ticket | None) -> SolvestreamError:
         case Stranded(why=NoReply(reason=reason), account=name):
             known.update(account=name)
             return TransportError(reason, verdict="not_sent", **known)
+        case Stranded(why=OverBudget(limit=limit, spent=spent)):
+            message = f"max_spend={limit} USD allows no further task ({spent:.4f} are spent)"
+            return BudgetExceeded(message, **known)
         case Stranded(why=why, account=name):
             assert isinstance(why, AccountDown)
             return account_error(why, name, job_key=job.key)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -107,6 +108,7 @@ class Engine:
     _group: TaskGroup | None = None
     _kicked: anyio.Event = field(factory=anyio.Event)
     _begin: Callable[[Request, Take], None] = field(init=False)
+    _to_spawn: deque[tuple[Any, ...]] = field(factory=deque[tuple[Any, ...]])
     _beginning: bool = False
     _submits: int = 0
     _wire: set[Submit | Look] = field(factory=set[Submit | Look])
@@ -195,6 +197,18 @@ class Engine:
         assert self._group is not None
         self._group.start_soon(function, *args)
 
+    def _spawn_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Let the keeper start a task: anyio can start none from a bare callback of asyncio."""
+        self._to_spawn.append((function, *args))
+        self.kick()
+
+    def _guard(self, function: Callable[..., None], *args: object) -> None:
+        """Call a function; a bug of ours in it must not vanish in a callback."""
+        try:
+            function(*args)
+        except Exception as error:  # noqa: BLE001 - told to every waiter
+            self._break_down(error)
+
     def kick(self) -> None:
         """Tell the keeper that something has changed; many kicks are one wake-up."""
         self._kicked.set()
@@ -241,6 +255,8 @@ class Engine:
     async def _keep_time(self) -> None:
         while not self.closing:
             self._kicked = anyio.Event()
+            while self._to_spawn:
+                self.spawn(*self._to_spawn.popleft())
             now = self.now()
             self._until = self._round(now)
             with anyio.move_on_after(self._until - now):
@@ -299,7 +315,7 @@ class Engine:
     # Exchanges
 
     def _begin_in_task(self, request: Request, take: Take) -> None:
-        self.spawn(self._send, request, take)
+        self._spawn_soon(self._send, request, take)
 
     async def _send(self, request: Request, take: Take) -> None:
         response: Response | Broken = _GONE
@@ -331,7 +347,7 @@ class Engine:
         self._submits += 1
         self._wire.add(action)
         if exchange.is_slow(action.job.task):
-            self.spawn(self._submit_in_thread, planner, action)
+            self._spawn_soon(self._submit_in_thread, planner, action)
         else:
             call = exchange.ask_submit(self.accounts[planner.name], action.job)
             self._send_submit(planner, action, call)
@@ -352,7 +368,7 @@ class Engine:
             if self.recorder is None:
                 self._begin(call.request, partial(self._take_submit, planner, action, call))
             else:
-                noted = partial(self._take_noted, planner, action, call)
+                noted = partial(self._guard, self._take_noted, planner, action, call)
                 self.recorder.intent(action.job, planner.name, noted)
         else:
             self._end_submit(planner, action, call if isinstance(call, Unfit) else _NEVER_SENT)
@@ -409,13 +425,14 @@ class Engine:
         while ended:
             end = ended.popleft()
             job, result = end.job, self._result(end)
-            hand_over = partial(self._hand_over, job, result)
-            if isinstance(end.end, Abandoned):
-                if result.ticket is not None:
-                    self.left.append(result.ticket)
-                hand_over()
-            elif self.recorder is None or not self.recorder.ended(job, result, hand_over):
-                hand_over()
+            abandoned = isinstance(end.end, Abandoned)
+            if abandoned and result.ticket is not None:
+                self.left.append(result.ticket)
+            if self.recorder is not None and not abandoned:
+                hand_over = partial(self._guard, self._hand_over, job, result)
+                if self.recorder.ended(job, result, hand_over):
+                    continue
+            self._hand_over(job, result)
         while self.scheduler.overdue:
             self._let_go(self.scheduler.overdue.popleft())
 

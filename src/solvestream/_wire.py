@@ -174,10 +174,14 @@ class Response:
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header (name in lower case), or `None`."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return next(iter(self.values(name)), None)
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of a header (name in lower case), without reading the others."""
+        if self._headers is not None:
+            return [value for key, value in self._headers if key == name]
+        wanted = name.encode("latin-1")
+        return [value.decode("latin-1") for key, value in self.lines if key.lower() == wanted]
 
 
 @define(eq=False)

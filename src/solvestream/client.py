@@ -16,7 +16,8 @@ import anyio.to_thread
 from attrs import asdict
 
 from solvestream._admission import Admission
-from solvestream._checks import at_least_one, check_accounts, check_wait
+from solvestream._checks import at_least_one, check_accounts, check_spend, check_wait
+from solvestream._core.budget import Budget
 from solvestream._core.job import Job
 from solvestream._core.scheduler import Scheduler
 from solvestream._endings import ticket_of
@@ -72,6 +73,9 @@ class Client:
             as for a proxy; default: a connection pool of ours on asyncio, httpx on trio.
         journal: file in which every step is noted before it is taken, so that nothing paid is
             lost with the process; see `resume`. One process at a time. Default: none.
+        max_spend: USD the client may spend at most: no task is sent that could exceed it beside
+            those under way, counted at their accounts' `price=` until the service tells what it
+            took. Tasks taken up by ticket or from the journal count too. Default: no bound.
         resubmit_unknown: submit again where a submit may or may not have been paid, at the risk
             of paying twice; default: never, such a task ends as `SubmitUnknown`.
 
@@ -85,9 +89,11 @@ class Client:
         connections: int = 64,
         http: object = None,
         journal: str | os.PathLike[str] | None = None,
+        max_spend: float | None = None,
         resubmit_unknown: bool = False,
     ) -> None:
         check_accounts(accounts)
+        check_spend(max_spend, accounts)
         at_least_one("max_in_flight", max_in_flight)
         at_least_one("connections", connections)
         self._accounts = {account.name: account for account in accounts}
@@ -98,6 +104,7 @@ class Client:
             random=random.Random().random,  # noqa: S311 - jitter, no secret
             max_in_flight=math.inf if max_in_flight is None else max_in_flight,
             resubmit_unknown=resubmit_unknown,
+            budget=Budget(math.inf if max_spend is None else max_spend),
         )
         self._scheduler.open({name: one.capabilities for name, one in self._accounts.items()})
         self._admission = Admission(self._accounts, self._scheduler)
@@ -346,10 +353,8 @@ class Client:
                 raise UsageError(f"balance: this client has {', '.join(self._accounts)}")
             account = self._accounts[name]
             balances[name] = await self._call(name, account.balance(), tries=2)
-            planner = self._scheduler.planners[name]
-            if planner.health.down is not None and balances[name].amount > 0:
-                planner.health.down = None
-                self._check_open().kick()
+            self._scheduler.planners[name].told(balances[name].amount, balances[name].unit)
+            self._check_open().kick()
         return balances
 
     async def threads(self) -> dict[str, Threads]:

@@ -13,6 +13,7 @@ Who is to blame decides the branch::
     ├── SubmitUnknown         the wire: the submit's reply was lost; it may have been bought
     ├── DeadlineExceeded      time: the task did not end by its deadline
     ├── Busy                  time: no slot was free until the deadline
+    ├── BudgetExceeded        money: the client's `max_spend` allows no further task
     ├── ProtocolError         the service: its reply does not follow its protocol
     ├── TransportError        the wire: no exchange was possible
     └── JournalError          this machine: the journal cannot be opened, read or written
@@ -160,6 +161,10 @@ class Busy(SolvestreamError):
 
 class ProtocolError(SolvestreamError):
     """A reply does not follow the service's protocol. The message says where."""
+
+
+class BudgetExceeded(SolvestreamError):
+    """The client's `max_spend` allows no further task. Nothing was charged for this one."""
 
 
 class TransportError(SolvestreamError):

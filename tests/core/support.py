@@ -28,6 +28,7 @@ class FakeTraits:
     min_interval: float = 0.0
     retention: float | None = None
     slots: int | None = None
+    price: float | None = None
     pacing: FakePace = FakePace()
 
     def pace(self, kind: str) -> FakePace:

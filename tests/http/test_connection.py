@@ -19,9 +19,10 @@ PIECE = 10
 
 
 class FakeTransport:
-    """Keeps what is written beyond `room` bytes, as asyncio's transports do."""
+    """Keeps what is written beyond `room` bytes and says so, as asyncio's transports do."""
 
     def __init__(self):
+        self.protocol = None
         self.room = 1 << 20
         self.kept = 0
         self.closing = False
@@ -34,6 +35,8 @@ class FakeTransport:
         self.written.append(bytes(data))
         self.kept += max(0, len(data) - self.room)
         self.room = max(0, self.room - len(data))
+        if self.kept:
+            self.protocol.pause_writing()
 
     def get_write_buffer_size(self):
         return self.kept
@@ -58,6 +61,12 @@ class FakeOwner:
         self.events.append("lost")
 
 
+def receive(line, data):
+    """Hand bytes over as the loop does: into the buffer first."""
+    line.get_buffer(-1)[: len(data)] = data
+    line.buffer_updated(len(data))
+
+
 class Bench:
     """A connection with an exchange on it."""
 
@@ -72,10 +81,11 @@ class Bench:
             self.outer = FakeTransport()
             self.line.encrypt(self.outer)
         self.outer.room = room
+        self.outer.protocol = self.line
         request = get(ORIGIN, limits=Limits(read=1.0, total=5.0, body=100))
         self.answer = loop.create_future()
         now = loop.time()
-        self.exchange = Exchange(request, b"x" * 25, self.answer, now + 5, now + 5)
+        self.exchange = Exchange(request, b"x" * 25, self.answer.set_result, now + 5, now + 5)
         self.line.begin(self.exchange, now)
 
     def drain(self, room=1 << 20):
@@ -88,7 +98,7 @@ CUTS = {
     "expire": lambda line: line.expire(),
     "close": lambda line: line.fail(Trouble.CLOSED, "closed"),
     "end": lambda line: line.eof_received(),
-    "junk": lambda line: line.data_received(b"junk\r\n\r\n"),
+    "junk": lambda line: receive(line, b"junk\r\n\r\n"),
     "strange": lambda line: line.connection_lost(OSError(113, "no route")),
     "tls": lambda line: line.connection_lost(ssl.SSLError(1, "bad record")),
     "aborted": lambda line: line.connection_lost(ConnectionAbortedError()),
@@ -125,7 +135,7 @@ async def test_pieces_go_one_by_one(monkeypatch):
     assert [len(piece) for piece in bench.outer.written] == [10, 10]
     bench.drain()
     assert [len(piece) for piece in bench.outer.written] == [10, 10, 5]
-    bench.line.data_received(OK)
+    receive(bench.line, OK)
     got = await bench.answer
     assert isinstance(got, Response)
     assert got.sent is Sent.ALL
@@ -144,7 +154,7 @@ async def test_bytes_below_tls_leave_it_unknown(monkeypatch):
 async def test_early_answer_tells_what_had_left(monkeypatch, room, sent):
     """A reply before the request was whole stands, and the connection is not used again."""
     bench = Bench(monkeypatch, room)
-    bench.line.data_received(OK)
+    receive(bench.line, OK)
     got = await bench.answer
     assert (got.status, got.sent) == (200, sent)
     assert bench.line.closed is (sent is not Sent.ALL)
@@ -158,7 +168,7 @@ async def test_write_that_is_refused_left_nothing_more(monkeypatch):
     transport.closing = True
     line.connection_made(transport)
     answer = loop.create_future()
-    line.begin(Exchange(post(ORIGIN), b"x", answer, 1e9, 1e9), loop.time())
+    line.begin(Exchange(post(ORIGIN), b"x", answer.set_result, 1e9, 1e9), loop.time())
     line.connection_lost(BrokenPipeError())
     assert (await answer).sent is Sent.PART
 
@@ -169,7 +179,16 @@ async def test_caller_that_has_gone_is_not_answered(monkeypatch):
     bench.answer.cancel()
     bench.exchange.abandon()
     assert bench.line.closed
-    bench.line.data_received(OK)
+    receive(bench.line, OK)
     bench.line.connection_lost(None)
     assert bench.owner.events == ["lost"]
     assert repr(bench.line) == "<Connection to h:1, closed>"
+
+
+async def test_reply_outlives_a_bug_behind_it(monkeypatch):
+    """Whatever goes wrong when the connection comes home, the caller has the reply."""
+    bench = Bench(monkeypatch, 25)
+    monkeypatch.setattr(bench.owner, "released", None)
+    with pytest.raises(TypeError):
+        receive(bench.line, OK)
+    assert (await bench.answer).status == 200

@@ -126,3 +126,80 @@ def test_reasons_are_one_line_each():
     """An operating system's error becomes host, port and its text."""
     got = dial.explain(OSError(errno.ENETUNREACH, "Network is unreachable"), Origin("http", "h", 1))
     assert got.detail == "h:1: Network is unreachable"
+
+
+async def test_families_take_turns(pool, monkeypatch):
+    """Of what a name resolves to, IPv6 and IPv4 are tried in turns, IPv6 first (RFC 8305)."""
+    found = [
+        (family, socket.SOCK_STREAM, 0, "", (address, 80))
+        for family, address in [
+            (socket.AF_INET, "192.0.2.1"),
+            (socket.AF_INET, "192.0.2.2"),
+            (socket.AF_INET6, "2001:db8::1"),
+        ]
+    ]
+    tried = []
+
+    async def look_up(*args, **kwargs):
+        return found
+
+    async def refuse(loop, family, place):
+        tried.append(place[0])
+        raise ConnectionRefusedError
+
+    class Loop:
+        getaddrinfo = staticmethod(look_up)
+
+    monkeypatch.setattr(dial, "_open_socket", refuse)
+    dialer = dial.Dialer(Loop(), None, 4.0)
+    addresses = await dialer._resolve("two.test", 80)
+    with pytest.raises(ConnectionRefusedError):
+        await dial._first_of(asyncio.get_running_loop(), addresses)
+    assert tried == ["2001:db8::1", "192.0.2.1", "192.0.2.2"]
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["failure", "silence"])
+async def test_next_address_waits_for_failure_or_a_moment(anyio_backend, monkeypatch, fails):
+    """A refusal starts the next address at once, silence after a quarter of a second."""
+    starts = []
+    real_wait = asyncio.wait
+    waited = []
+
+    async def wait(tasks, **options):
+        waited.append(options["timeout"])
+        options["timeout"] = 0.01 if options["timeout"] else None
+        return await real_wait(tasks, **options)
+
+    async def attempt(loop, family, place):
+        starts.append(place)
+        if place == "first":
+            if fails:
+                raise ConnectionRefusedError
+            await asyncio.sleep(60)
+        return socket.socket()
+
+    monkeypatch.setattr(dial.asyncio, "wait", wait)
+    monkeypatch.setattr(dial, "_open_socket", attempt)
+    loop = asyncio.get_running_loop()
+    sock = await dial._first_of(loop, [(socket.AF_INET, "first"), (socket.AF_INET, "second")])
+    sock.close()
+    assert starts == ["first", "second"]
+    assert waited == [0.25, None]
+
+
+async def test_socket_that_comes_second_is_closed(anyio_backend, monkeypatch):
+    """Two addresses that answer in the same moment leave one socket open."""
+    opened = []
+
+    async def attempt(loop, family, place):
+        await asyncio.sleep(0 if opened else 0.02)
+        opened.append(socket.socket())
+        return opened[-1]
+
+    monkeypatch.setattr(dial, "_open_socket", attempt)
+    monkeypatch.setattr(dial, "_STAGGER", 0.001)
+    loop = asyncio.get_running_loop()
+    sock = await dial._first_of(loop, [(socket.AF_INET, number) for number in range(3)])
+    await asyncio.sleep(0.03)
+    assert [one for one in opened if one.fileno() >= 0] == [sock]
+    sock.close()

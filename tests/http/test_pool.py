@@ -277,10 +277,10 @@ async def test_no_task_and_no_timer_per_exchange(pool, servers):
     with servers.serving(answering()) as server:
         await pool.send(get(server.origin))
         before = asyncio.all_tasks()
-        timer = pool._timer
+        timer = pool._alarm._timer
         assert (await pool.send(get(server.origin))).status == 200
         assert asyncio.all_tasks() == before
-        assert pool._timer is timer
+        assert pool._alarm._timer is timer is not None
 
 
 async def test_stalled_process_does_not_end_exchanges(pool, servers):

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from attrs import define, field
 
+from solvestream._http.alarm import Alarm
 from solvestream._http.connection import Exchange
 from solvestream._http.route import MAX_DIALS, Route
-from solvestream._wire import Broken, Origin, Sent, Trouble
+from solvestream._wire import Broken, Limits, Origin, Sent, Trouble
 from tests.http.scripted import get
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ class FakeConnection:
         self.closed = True
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class FakeDialer:
     """Opens what the test put there."""
 
@@ -59,13 +60,15 @@ class Bench:
     def __init__(self, limit=2):
         self.loop = asyncio.get_running_loop()
         self.dialer = FakeDialer()
-        self.watched = []
-        watch = self.watched.append
-        self.route = Route(ORIGIN, b"", self.loop, self.dialer, limit, watch)
+        self.answers = {}
+        self.alarm = Alarm(self.loop, lambda late: None)
+        self.route = Route(ORIGIN, "", self.loop, self.dialer, limit, self.alarm)
 
     def submit(self, *, fresh=False, now=0.0, deadline=1e9):
         request = get(ORIGIN, fresh=fresh)
-        exchange = Exchange(request, b"", self.loop.create_future(), deadline, deadline)
+        answers = []
+        exchange = Exchange(request, b"", answers.append, deadline, deadline)
+        self.answers[exchange] = answers
         self.route.submit(exchange, now)
         return exchange
 
@@ -150,7 +153,7 @@ async def test_failed_connect_disappoints_one():
     bench.dialer.results = [refusal]
     first, second = bench.submit(), bench.submit()
     await bench.settle()
-    assert first.answer.result() is refusal
+    assert bench.answers[first][0] is refusal
     assert bench.holder(second)
 
 
@@ -159,7 +162,7 @@ async def test_those_who_have_gone_are_skipped():
     bench = Bench(limit=1)
     first, second, third = (bench.submit() for _ in range(3))
     await bench.settle()
-    second.answer.cancel()
+    second.abandon()
     connection = bench.holder(first)
     bench.route.released(connection, 0.0)
     assert connection.exchange is third
@@ -172,9 +175,9 @@ async def test_expiry_ends_what_waits_too_long():
     await bench.settle()
     late, later = bench.submit(deadline=5.0), bench.submit(deadline=9.0)
     bench.route.expire(5.0)
-    got = late.answer.result()
+    got = bench.answers[late][0]
     assert (got.trouble, got.sent) == (Trouble.TIMEOUT, Sent.NOTHING)
-    assert not later.answer.done()
+    assert not later.done
     assert not bench.holder(first).closed
     bench.route.postpone(10.0)
     assert later.deadline == 19.0
@@ -187,7 +190,41 @@ async def test_close_ends_all_and_opens_no_more():
     bench.route.close()
     await bench.route.wait_closed()
     for exchange in waiting:
-        got = exchange.answer.result()
+        got = bench.answers[exchange][0]
         assert (got.trouble, got.sent) == (Trouble.CLOSED, Sent.NOTHING)
     assert not bench.route.dials
     assert not bench.route.connections
+
+
+@pytest.mark.parametrize(("patience", "told"), [(1e9, True), (0.01, False)])
+async def test_dial_that_takes_too_long(patience, told):
+    """Who may wait longer than for a connect learns that it failed; others hear their own alarm."""
+    bench = Bench(limit=1)
+
+    async def hang(route):
+        bench.dialer.opened += 1
+        if bench.dialer.opened == 1:
+            await asyncio.sleep(60)
+        return FakeConnection()
+
+    bench.dialer.open = hang
+    request = get(ORIGIN, limits=Limits(connect=0.02))
+    answers = []
+    deadline = bench.loop.time() + patience
+    exchange = Exchange(request, b"", answers.append, deadline, deadline)
+    bench.route.submit(exchange, bench.loop.time())
+    await bench.settle()
+    assert [one.trouble for one in answers] == [Trouble.TIMEOUT] * told
+    assert exchange.done is told
+
+
+async def test_crowded_means_no_dial_for_the_next():
+    """Idle connections and free dials count; room that waits for others' dials does not."""
+    bench = Bench(limit=20)
+    for number in range(MAX_DIALS):
+        assert not bench.route.crowded, number
+        bench.submit()
+    assert bench.route.crowded
+    await bench.settle()
+    assert not bench.route.crowded
+    assert not bench.route.is_empty

@@ -94,10 +94,18 @@ class Unfit:
 
 
 @define(eq=False)
+class OverBudget:
+    """Why nothing more is bought: of `limit` USD that may be spent, `spent` are."""
+
+    limit: float
+    spent: float
+
+
+@define(eq=False)
 class Stranded:
     """End: no account can take the task. `why` is what the last of them, `account`, said."""
 
-    why: AccountDown | NoReply
+    why: AccountDown | NoReply | OverBudget
     account: str
 
 
@@ -170,6 +178,11 @@ class Traits(Protocol):
     @property
     def slots(self) -> int | None:
         """Tasks under way at once, where known."""
+        ...
+
+    @property
+    def price(self) -> float | None:
+        """USD a task costs at most, where known."""
         ...
 
     def pace(self, kind: str) -> Pace:

@@ -21,9 +21,20 @@ from attrs import define, field
 from solvestream._core.actions import IDLE, Action, Idle, Look, Submit, Wait
 from solvestream._core.backlog import Backlog
 from solvestream._core.backoff import Random, full_jitter
+from solvestream._core.budget import Budget
 from solvestream._core.counts import Counts
 from solvestream._core.health import Health, why
-from solvestream._core.job import Abandoned, End, Ended, Expired, Job, NoReply, Traits, Unfit
+from solvestream._core.job import (
+    Abandoned,
+    End,
+    Ended,
+    Expired,
+    Job,
+    NoReply,
+    OverBudget,
+    Traits,
+    Unfit,
+)
 from solvestream._core.lifecycle import State, Step, advance
 from solvestream._core.pacing import first_look, next_look
 from solvestream._core.slots import SlotGate
@@ -70,6 +81,7 @@ class Planner:
         exchanges: on the wire at once at most.
         resubmit_unknown: send again what may have been paid; the user's own choice.
         deadlines: the calendar of deadlines, shared; kept by the scheduler.
+        budget: what may be spent; shared.
         refusal: the code that last said that there is no slot.
         ended: where ended jobs go; shared, emptied by the engine.
     """
@@ -82,6 +94,7 @@ class Planner:
     ended: deque[Ended]
     exchanges: int = 1
     resubmit_unknown: bool = False
+    budget: Budget = field(factory=Budget)
     gate: SlotGate = field(init=False)
     health: Health = field(init=False)
     counts: Counts = field(factory=Counts)
@@ -89,6 +102,7 @@ class Planner:
     jobs: dict[str, Job] = field(factory=dict[str, Job])
     refusal: str | None = None
     _hold: float = -math.inf
+    _price: float = field(init=False)
     _vain: int = 0
     _past: dict[str, float] = field(factory=dict[str, float])
     _alone: set[Job] = field(factory=set[Job])
@@ -97,6 +111,7 @@ class Planner:
     _due: list[tuple[float, int, int, Job]] = field(factory=list[tuple[float, int, int, Job]])
 
     def __attrs_post_init__(self) -> None:
+        self._price = self.traits.price or 0.0
         self.gate = SlotGate(self.random, known=self.traits.slots)
         self.health = Health(self.random, self.counts)
         self._looks = Wheel(SLACK if self.traits.max_batch == 1 else BATCH_SLACK)
@@ -143,9 +158,22 @@ class Planner:
 
     def _submit_at(self) -> float:
         """Return when a submit may go; infinity while none is to go, or may."""
-        if self.health.down is not None or not self.backlog.has(self.name):
+        if self.closed() is not None or not self.backlog.has(self.name):
+            return math.inf
+        if not self.budget.affords(self._price):
             return math.inf
         return max(self.gate.ready_at(), self._hold)
+
+    def closed(self) -> AccountDown | OverBudget | None:
+        """Return why no submit is sent any more; `None` in good times."""
+        if self._price and self.health.down is None and self.budget.exhausted(self._price):
+            return OverBudget(self.budget.limit, self.budget.spent)
+        return self.health.down
+
+    @property
+    def reserved(self) -> float:
+        """USD that the tasks under way here may cost."""
+        return self._price * self.gate.under_way if self._price else 0.0
 
     def _start(self, action: Submit | Look) -> Submit | Look:
         self.health.breaker.start()
@@ -278,7 +306,9 @@ class Planner:
             or (verdict is Verdict.UNKNOWN and self.resubmit_unknown and job.doubts < RESUBMITS)
         )
         if again:
-            job.doubts += verdict is Verdict.UNKNOWN
+            if verdict is Verdict.UNKNOWN:
+                job.doubts += 1
+                self.budget.doubted(self._price)
             self._vain += 1
             wait = full_jitter(self._vain, self.random, base=AGAIN_BASE, cap=AGAIN_CAP)
             self._hold = now + wait
@@ -334,6 +364,14 @@ class Planner:
     def expire(self, job: Job, now: float) -> None:
         """End a waiting job whose deadline has passed; one on the wire ends with its reply."""
         self._expire(job, now, DEADLINE_PASSED)
+
+    def told(self, amount: float, unit: str) -> None:
+        """Take the account's balance: one that buys no task closes it, one that does opens it."""
+        if unit == "USD" and amount < self._price:
+            words = f"{amount} USD are left, a task costs {self._price}"
+            self.health.down = AccountDown("low balance", "funds", message=words)
+        elif amount > 0:
+            self.health.down = None
 
     def close(self, reason: str | None) -> None:
         """End every paid job without its answer, as the client closes."""
@@ -396,6 +434,8 @@ class Planner:
             self._past[job.task_id] = job.accepted_at
             if len(self._past) > PAST:
                 del self._past[next(iter(self._past))]
+        if before is not State.QUEUED:
+            self.budget.ended(step, end, self._price)
         self.counts.ended(step, end)
         self.ended.append(Ended(job, end, self.name))
 

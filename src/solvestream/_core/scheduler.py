@@ -15,6 +15,7 @@ from attrs import define, field
 from solvestream._core.actions import IDLE, Action, Look, Submit, Wait
 from solvestream._core.backlog import Backlog
 from solvestream._core.backoff import Random
+from solvestream._core.budget import Budget
 from solvestream._core.job import Abandoned, Ended, Expired, Job, NoReply, Stranded, Traits
 from solvestream._core.lifecycle import State, Step, advance
 from solvestream._core.planner import DEADLINE_PASSED, Planner
@@ -39,6 +40,7 @@ class Scheduler:
         random: draws from [0, 1).
         max_in_flight: submits on the wire and tasks at services at most; infinite by default.
         resubmit_unknown: send again what may have been paid; the user's own choice.
+        budget: what may be spent, over all accounts.
         planners: one for each account, by name.
         ended: jobs that have ended, for the engine to take out.
         overdue: jobs on the wire at their deadline, for the engine to take out: their callers
@@ -48,6 +50,7 @@ class Scheduler:
     random: Random
     max_in_flight: float = math.inf
     resubmit_unknown: bool = False
+    budget: Budget = field(factory=Budget)
     backlog: Backlog = field(factory=Backlog)
     planners: dict[str, Planner] = field(factory=dict[str, Planner])
     ended: deque[Ended] = field(factory=deque[Ended])
@@ -57,6 +60,7 @@ class Scheduler:
 
     def open(self, accounts: dict[str, Traits]) -> None:
         """Set up a planner for each account."""
+        self.budget.reserved = self._reserved
         for name, traits in accounts.items():
             self.planners[name] = Planner(
                 name=name,
@@ -66,6 +70,7 @@ class Scheduler:
                 deadlines=self._deadlines,
                 ended=self.ended,
                 resubmit_unknown=self.resubmit_unknown,
+                budget=self.budget,
             )
 
     def share(self, exchanges: int) -> None:
@@ -80,6 +85,9 @@ class Scheduler:
     def in_flight(self) -> int:
         """Submits on the wire and tasks at services."""
         return sum(planner.gate.under_way for planner in self.planners.values())
+
+    def _reserved(self) -> float:
+        return sum(planner.reserved for planner in self.planners.values())
 
     # Jobs
 
@@ -173,7 +181,7 @@ class Scheduler:
         """Return when to call `tick` again: the past, when an account with queued jobs is down."""
         if len(self.backlog):
             for planner in self.planners.values():
-                if planner.health.down is not None:
+                if planner.closed() is not None:
                     return -math.inf
         return self._deadlines.next_due()
 
@@ -205,7 +213,7 @@ class Scheduler:
 
     def _down(self, route: frozenset[str]) -> Stranded | None:
         """Return why no account of a route can be used, or `None` when one can."""
-        downs = [(self.planners[name].health.down, name) for name in route]
+        downs = [(self.planners[name].closed(), name) for name in route]
         if any(down is None for down, _ in downs):
             return None
         return next((Stranded(down, name) for down, name in downs if down is not None), None)
@@ -221,9 +229,10 @@ class Scheduler:
         for name in route:
             health = self.planners[name].health
             since = health.breaker.failing_since
-            if health.down is None and (since is None or now - since < patience):
+            closed = self.planners[name].closed()
+            if closed is None and (since is None or now - since < patience):
                 return None
-            trouble = Stranded(health.down or NoReply(health.trouble), name)
+            trouble = Stranded(closed or NoReply(health.trouble), name)
         return trouble
 
     def _patience(self, route: frozenset[str]) -> float:

@@ -23,14 +23,20 @@ from solvestream._http.reply import ReplyReader
 from solvestream._wire import Broken, Sent, Trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from solvestream._wire import Request, Response
 
 PIECE: Final = 64 * 1024
 """Bytes written at once; a larger request goes out piece by piece."""
+READ: Final = 64 * 1024
+"""Bytes read at once, into one buffer that all connections of a pool share: asyncio alone makes
+a new one of 256 KiB for every read, which cost more system time than the read itself."""
 _KEEP_LONGEST: Final = 60.0
 """Seconds a connection is kept idle at most, whatever the service offers."""
 _FRESH: Final = 1.0
 """Seconds a connection may have been idle for a request that costs money (TRUST.md)."""
+_ALL: Final = Sent.ALL  # looking a member up costs more than any other step
 
 
 @define(eq=False, repr=False)
@@ -39,26 +45,30 @@ class Exchange:
 
     Attributes:
         data: the framed request. It holds the account's key and is never shown.
-        answer: resolved once, with what `Pool.send` returns.
+        take: called once with the reply, unless the caller has gone before.
         deadline: when to give up as things stand, on the loop's clock.
         end: when to give up in any case.
+        done: it has been answered, or nobody waits for an answer.
     """
 
     request: Request
     data: bytes
-    answer: asyncio.Future[Response | Broken]
+    take: Callable[[Response | Broken], None]
     deadline: float
     end: float
     connection: Connection | None = None
+    done: bool = False
 
     def settle(self, result: Response | Broken) -> None:
-        """Answer, unless the caller has gone."""
+        """Answer, unless the caller has gone. The next exchange may begin within."""
         self.connection = None
-        if not self.answer.done():
-            self.answer.set_result(result)
+        if not self.done:
+            self.done = True
+            self.take(result)
 
     def abandon(self) -> None:
         """The caller was cancelled: a connection in mid-exchange is of no more use."""
+        self.done = True
         if self.connection is not None:
             self.connection.drop()
 
@@ -76,7 +86,7 @@ class Owner(Protocol):
 
 
 @define(eq=False, repr=False)
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """An open connection, with an exchange on it or idle.
 
     Attributes:
@@ -89,6 +99,7 @@ class Connection(asyncio.Protocol):
     _owner: Owner
     _peer: str
     _idle_limit: float
+    _buffer: memoryview = field(factory=lambda: memoryview(bytearray(READ)))
     deadline: float = float("inf")
     fresh_until: float = 0.0
     closed: bool = False
@@ -136,7 +147,6 @@ class Connection(asyncio.Protocol):
         self._reader.start(limits.body, bare=request.method == "HEAD")
         data = exchange.data
         if len(data) > PIECE:
-            self._unsent = True
             self._rest = memoryview(data)
             self._write_rest()
         else:
@@ -172,14 +182,18 @@ class Connection(asyncio.Protocol):
         self._transport = self._socket = cast("asyncio.Transport", transport)
         self._socket.set_write_buffer_limits(high=0)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Lend the buffer, which is read out before the next connection gets it."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Feed the reply. Bytes that nobody asked for end the connection."""
         exchange = self._exchange
         if exchange is None:
             self.drop()
             return
         reader = self._reader
-        reader.feed(data)
+        reader.feed(self._buffer[:nbytes])
         if reader.complete:
             self._finish(exchange)
         elif reader.fault is not None:
@@ -205,6 +219,10 @@ class Connection(asyncio.Protocol):
             self.fail(Trouble.RESET, f"the connection was lost ({reason})", dead=dead)
         self._owner.lost(self)
 
+    def pause_writing(self) -> None:
+        """Some bytes of the last write stayed behind."""
+        self._unsent = True
+
     def resume_writing(self) -> None:
         """All bytes written so far went out."""
         self._unsent = False
@@ -223,9 +241,10 @@ class Connection(asyncio.Protocol):
                 break
 
     def _write(self, data: bytes | memoryview) -> None:
-        """Write, and see at once what became of it. A failed write closes the socket."""
+        """Write. What stays behind calls `pause_writing`; a failed write closes the socket."""
         self._transport.write(data)
-        self._unsent = self._transport.get_write_buffer_size() > 0 or self._socket.is_closing()
+        if self._socket.is_closing():
+            self._unsent = True
 
     def _sent(self, *, dead: bool = False) -> Sent:
         """Say what left, before our own side cuts the connection, or once it is `dead`."""
@@ -235,24 +254,26 @@ class Connection(asyncio.Protocol):
             return Sent.PART if dead else Sent.UNKNOWN
         # What TLS has encrypted may still wait below it.
         behind = self._transport is not self._socket and self._socket.get_write_buffer_size() > 0
-        return Sent.UNKNOWN if behind else Sent.ALL
+        return Sent.UNKNOWN if behind else _ALL
 
     def _finish(self, exchange: Exchange, *, delimited: bool = True) -> None:
         """Hand over the reply, after the connection has gone to whoever waits for it."""
         reader = self._reader
-        sent = self._sent()
+        # The first is how it nearly always is.
+        plain = not self._unsent and self._transport is self._socket
+        sent = _ALL if plain else self._sent()
         response = reader.response(sent, delimited=delimited)
         self._exchange = None
-        if reader.reusable and sent is Sent.ALL:
-            now = self._loop.time()
-            self._rest_until(now)
-            self._owner.released(self, now)
-        else:
-            self.drop()
-        exchange.settle(response)
+        try:
+            if reader.reusable and sent is _ALL:
+                self._go_home(self._loop.time())
+            else:
+                self.drop()
+        finally:  # a bug on the way home must not cost the reply
+            exchange.settle(response)
 
-    def _rest_until(self, now: float) -> None:
-        """Set how long the connection may be idle: a service's own limit goes first."""
+    def _go_home(self, now: float) -> None:
+        """Go home. A service's own limit on idleness goes before ours."""
         if not self._used:
             self._used = True
             offered = self._reader.keep_alive
@@ -261,6 +282,7 @@ class Connection(asyncio.Protocol):
                 self._fresh_limit = min(offered / 2, _FRESH)
         self.deadline = now + self._idle_limit
         self.fresh_until = now + self._fresh_limit
+        self._owner.released(self, now)
 
     def _readable(self) -> bool:
         """Ask the operating system whether bytes or the end of the connection wait to be read."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import certifi
 from attrs import define, field
 
-from solvestream._http.connection import Connection
+from solvestream._http.connection import READ, Connection
 from solvestream._wire import Broken, Origin, Sent, Trouble
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Dialer:
     _loop: asyncio.AbstractEventLoop
     _context: ssl.SSLContext | None
     _idle_limit: float
+    _connection: type[Connection] = Connection
+    _buffer: memoryview = field(factory=lambda: memoryview(bytearray(READ)))
     _lookups: dict[tuple[str, int], asyncio.Task[list[_Address]]] = field(
         factory=dict[tuple[str, int], "asyncio.Task[list[_Address]]"]
     )
@@ -88,7 +90,8 @@ class Dialer:
         sock = await _first_of(self._loop, await self._addresses(origin))
 
         def connection() -> Connection:
-            return Connection(self._loop, route, f"{origin.host}:{origin.port}", self._idle_limit)
+            peer = f"{origin.host}:{origin.port}"
+            return self._connection(self._loop, route, peer, self._idle_limit, self._buffer)
 
         try:
             transport, protocol = await self._loop.create_connection(connection, sock=sock)

@@ -8,10 +8,8 @@ What the layers below would log of our requests is dropped at their loggers.
 
 from __future__ import annotations
 
-import logging
 import ssl
 import sys
-from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final, Protocol, cast
 
@@ -23,9 +21,8 @@ from solvestream._http.dial import secure_context
 from solvestream._http.evidence import Evidence
 from solvestream._http.framing import UNSOUND, USER_AGENT, is_sound
 from solvestream._http.reply import MAX_HEAD, MAX_LINES
+from solvestream._http.silence import mute, silent
 from solvestream._wire import UNWANTED, Broken, Request, Response, Sent, Trouble
-
-_LOGGERS: Final = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "h2", "hpack"})
 
 _NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _TROUBLES: Final = {
@@ -40,8 +37,6 @@ _TROUBLES: Final = {
     "CloseError": Trouble.RESET,
 }
 """By name, since httpx2 has classes of its own. What is not here was not HTTP."""
-
-_silent: ContextVar[bool] = ContextVar("solvestream_silent", default=False)
 
 
 class _Transport(Protocol):
@@ -177,8 +172,8 @@ class HttpxTransport:
             self._gate.release()
 
     async def _exchange(self, request: Request, evidence: Evidence) -> Response | Broken:
-        _mute()
-        token = _silent.set(True)
+        mute()
+        token = silent.set(True)
         try:
             return await self._carry_out(request, evidence)
         except Exception as exc:  # noqa: BLE001 - mocks and foreign transports raise anything
@@ -190,7 +185,7 @@ class HttpxTransport:
             exc.__context__ = None
             raise exc.with_traceback(None)  # noqa: B904 - it is the same exception
         finally:
-            _silent.reset(token)
+            silent.reset(token)
         sent = evidence.sent(never=never)
         return Broken(trouble, sent, f"{request.origin.authority}: {detail}")
 
@@ -317,6 +312,7 @@ async def _read_body(
                     fault = f"the reply's body exceeded {limit} bytes"
                     body.clear()
                     await stream.aclose()
+        _spoil_leftover(stream)
     except Exception:
         if fault is None:
             raise
@@ -324,6 +320,19 @@ async def _read_body(
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1.0):
             await stream.aclose()
     return fault, bytes(body)
+
+
+def _spoil_leftover(stream: object) -> None:
+    """Keep a connection from serving again when bytes behind the reply were read with it.
+
+    httpcore 1.0.9 would take them for the answer to the next request, perhaps a submit. It shows
+    them nowhere, so this looks inside for h11's state; where there is none there is no HTTP/1.1.
+    """
+    state: Any = stream
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        state = getattr(state, name, None)
+    if state is not None and state.trailing_data[0]:
+        state.send_failed()
 
 
 def _check_head(reply: httpx.Response) -> str | None:
@@ -378,27 +387,3 @@ def _tls_reason(exc: BaseException) -> str | None:
             return f"TLS failed ({cause.reason or type(cause).__name__})"
         cause = cause.__cause__ or cause.__context__
     return None
-
-
-class _Silence(logging.Filter):
-    """Drops records written while one of our exchanges runs: they may hold the key."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep what is written for anybody else."""
-        del record
-        return not _silent.get()
-
-
-_silence: Final = _Silence()
-_heard: set[str] = set()
-
-
-def _mute() -> None:
-    """Put the filter on all loggers of the layers below, those made since the last time too."""
-    known = logging.root.manager.loggerDict
-    if len(known) == len(_heard):
-        return
-    for name in known.keys() - _heard:
-        if name.partition(".")[0] in _LOGGERS:
-            logging.getLogger(name).addFilter(_silence)
-    _heard.update(known)

@@ -1,8 +1,7 @@
 """Our own HTTP/1.1 transport for asyncio: the hot path of the library.
 
-No task, timer, lock or httpx object per exchange: an exchange is one small object with a future.
-One timer serves all deadlines of the pool; it is set to the nearest of them, and since most
-exchanges end long before, it fires once in many thousand exchanges (PERFORMANCE.md).
+No task, timer, lock or httpx object per exchange: an exchange is one small object that is called
+back. One alarm serves all deadlines of the pool.
 """
 
 from __future__ import annotations
@@ -12,16 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field, frozen
 
-from solvestream._http.connection import Exchange
+from solvestream._http.alarm import NEVER, Alarm
+from solvestream._http.connection import Connection, Exchange
 from solvestream._http.dial import Dialer
-from solvestream._http.framing import UNSOUND, USER_AGENT, frame, head_for, is_sound
+from solvestream._http.framing import UNSOUND, USER_AGENT, frame, head_for
 from solvestream._http.route import Route
 from solvestream._wire import Broken, Origin, Request, Response, Sent, Trouble
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
-_NEVER: Final = float("inf")
 _SLACK: Final = 0.001
 """Seconds a timer may fire early."""
 _STALL: Final = 0.1
@@ -59,17 +59,19 @@ class Pool:
         keep_alive: seconds a connection is kept idle where the service does not say. Default 4,
             a second less than the shortest limit in common use.
         user_agent: one line of ASCII.
+        connection: the class of its connections.
     """
 
     _max_connections: int = field(default=64, kw_only=True, alias="max_connections")
     _ssl_context: ssl.SSLContext | None = field(default=None, kw_only=True, alias="ssl_context")
     _keep_alive: float = field(default=4.0, kw_only=True, alias="keep_alive")
     _user_agent: str = field(default=USER_AGENT, kw_only=True, alias="user_agent")
+    _connection: type[Connection] = field(default=Connection, kw_only=True, alias="connection")
     _routes: dict[Origin, Route] = field(factory=dict[Origin, Route], init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
     _dialer: Dialer | None = field(default=None, init=False)
-    _timer: asyncio.TimerHandle | None = field(default=None, init=False)
-    _due: float = field(default=_NEVER, init=False)
+    _alarm: Alarm | None = field(default=None, init=False)
+    _connects: int = field(default=0, init=False)
     _exchanges: int = field(default=0, init=False)
     _closed: bool = field(default=False, init=False)
 
@@ -85,20 +87,30 @@ class Pool:
 
     async def send(self, request: Request) -> Response | Broken:
         """Carry out one exchange. Whatever goes wrong is a `Broken`; only cancellation raises."""
-        exchange = self._take_up(request)
-        if isinstance(exchange, Broken):
-            return exchange
+        answer: asyncio.Future[Response | Broken] = asyncio.get_running_loop().create_future()
+
+        def take(response: Response | Broken) -> None:
+            if not answer.done():  # a cancelled caller is told so only in the loop's next step
+                answer.set_result(response)
+
+        exchange = self._take_up(request, take)
         try:
-            return await exchange.answer
+            return await answer
         except asyncio.CancelledError:
-            exchange.abandon()
+            if exchange is not None:
+                exchange.abandon()
             raise
+
+    def begin(self, request: Request, take: Callable[[Response | Broken], None]) -> None:
+        """Carry out one exchange and call `take` with its end, perhaps before returning.
+
+        No task and no future: thousands of look-ups go this way.
+        """
+        self._take_up(request, take)
 
     async def aclose(self) -> None:
         """Close all connections. Exchanges under way end as `Broken(CLOSED)`. Idempotent."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
         routes = tuple(self._routes.values())
         for route in routes:
             route.close()
@@ -106,6 +118,8 @@ class Pool:
             await self._dialer.aclose()
         for route in routes:
             await route.wait_closed()
+        if self._alarm is not None:
+            self._alarm.stop()
 
     def statistics(self) -> PoolStatistics:
         """Count what there is now."""
@@ -114,61 +128,71 @@ class Pool:
             open=sum(not one.closed for route in routes for one in route.connections),
             idle=sum(not one.closed for route in routes for one in route.idle),
             connecting=sum(len(route.dials) for route in routes),
-            waiting=sum(not one.answer.done() for route in routes for one in route.waiting),
+            waiting=sum(not one.done for route in routes for one in route.waiting),
             exchanges=self._exchanges,
-            connects=sum(route.connects for route in routes),
+            connects=self._connects + sum(route.connects for route in routes),
         )
 
-    def _take_up(self, request: Request) -> Exchange | Broken:
+    def _take_up(
+        self, request: Request, take: Callable[[Response | Broken], None]
+    ) -> Exchange | None:
+        loop = asyncio.get_running_loop()
+        route = self._routes.get(request.origin)
+        if route is None or loop is not self._loop or self._closed:
+            found = self.route(request.origin)
+            if isinstance(found, Broken):
+                take(found)
+                return None
+            route = found
+        data = frame(request, route.head)
+        if data is None:
+            take(Broken(Trouble.PROTOCOL, Sent.NOTHING, UNSOUND))
+            return None
+        self._exchanges += 1
+        now = loop.time()
+        limits = request.limits
+        end = deadline = now + limits.total
+        if limits.connect < limits.total:
+            deadline = now + limits.connect
+        exchange = Exchange(request, data, take, deadline, end)
+        route.submit(exchange, now)
+        return exchange
+
+    def route(self, origin: Origin) -> Route | Broken:
+        """Return the way to an origin, or why there is none from here."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop and self._loop is not None:
             return Broken(Trouble.CLOSED, Sent.NOTHING, "the pool belongs to another event loop")
         if self._closed:
             return Broken(Trouble.CLOSED, Sent.NOTHING, "the pool is closed")
-        if not is_sound(request):
-            return Broken(Trouble.PROTOCOL, Sent.NOTHING, UNSOUND)
-        route = self._routes.get(request.origin) or self._open_route(loop, request.origin)
-        self._exchanges += 1
-        now = loop.time()
-        limits = request.limits
-        end = now + limits.total
-        deadline = min(end, now + limits.connect)
-        data = frame(request, route.head)
-        exchange = Exchange(request, data, loop.create_future(), deadline, end)
-        route.submit(exchange, now)
-        return exchange
+        return self._routes.get(origin) or self._open_route(loop, origin)
 
     def _open_route(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> Route:
-        self._loop = loop
-        if self._dialer is None:
-            self._dialer = Dialer(loop, self._ssl_context, self._keep_alive)
+        if self._alarm is None or self._dialer is None:
+            self._loop = loop
+            self._alarm = Alarm(loop, self._ring)
+            context, idle = self._ssl_context, self._keep_alive
+            self._dialer = Dialer(loop, context, idle, self._connection)
         head = head_for(origin, self._user_agent)
-        route = Route(origin, head, loop, self._dialer, self._max_connections, self._watch)
+        route = Route(origin, head, loop, self._dialer, self._max_connections, self._alarm)
         self._routes[origin] = route
         return route
 
-    def _watch(self, deadline: float) -> None:
-        """See to it that the timer fires no later than `deadline`."""
-        if deadline < self._due and self._loop is not None and not self._closed:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._due = deadline
-            self._timer = self._loop.call_at(deadline, self._tick)
+    def _ring(self, late: float) -> None:
+        """End what is overdue and set the alarm to what comes next.
 
-    def _tick(self) -> None:
-        """End what is overdue and set the timer to what comes next.
-
-        A timer that fires late means that the process stood still; replies may lie unread in
+        An alarm that rings late means that the process stood still; replies may lie unread in
         the sockets. Then nothing is ended, and every deadline moves by as much (`faults.json` X13).
         """
         assert self._loop is not None
+        assert self._alarm is not None
         now = self._loop.time()
-        late = now - self._due
         routes = tuple(self._routes.values())
         for route in routes:
             if late > _STALL:
                 route.postpone(late + _STALL)
             route.expire(now + _SLACK)
-        self._due = _NEVER
-        self._timer = None
-        self._watch(min((one for route in routes for one in route.deadlines()), default=_NEVER))
+            if route.is_empty:
+                del self._routes[route.origin]
+                self._connects += route.connects
+        self._alarm.set(min((one for route in routes for one in route.deadlines()), default=NEVER))

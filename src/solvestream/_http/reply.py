@@ -7,7 +7,7 @@ are those of TRUST.md: a reply is never held beyond its limit, whoever sends it.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NoReturn
 
 from attrs import define
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -23,7 +23,7 @@ MAX_INTERIM: Final = 64
 _CHUNK_OVERHEAD: Final = 8
 """A chunk of one byte takes six; more than this a byte is padding, not a reply."""
 
-_KEEP_ALIVE = re.compile(r"(?:^|[\s,;])timeout\s*=\s*(\d{1,6})(?!\d)", re.IGNORECASE | re.ASCII)
+_KEEP_ALIVE = re.compile(rb"(?:^|[\s,;])timeout\s*=\s*(\d{1,6})(?!\d)", re.IGNORECASE)
 
 
 class _Refused(Exception):  # never leaves this module; it only stops the parser
@@ -45,12 +45,13 @@ class ReplyReader:
     fault: tuple[Trouble, str] | None
     _parser: HttpResponseParser
     _status: int
-    _headers: list[tuple[str, str]]
+    _lines: list[tuple[bytes, bytes]]
+    _first: int
+    _last: int
     _pieces: list[bytes]
     _size: int
     _limit: int
     _fed: int
-    _lines: int
     _interim: int
     _in_body: bool
     _bare: bool
@@ -63,13 +64,13 @@ class ReplyReader:
         """Expect a reply with a body of at most `limit` bytes; `bare` for the answer to HEAD."""
         self.complete = self.reusable = self._in_body = False
         self.fault = None
-        self._status = self._size = self._fed = self._lines = self._interim = 0
-        self._headers = []
+        self._status = self._size = self._fed = self._first = self._last = self._interim = 0
+        self._lines = []
         self._pieces = []
         self._limit = limit
         self._bare = bare
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Take bytes as they come. Junk behind a whole reply only makes it not `reusable`."""
         self._fed += len(data)
         try:
@@ -92,16 +93,15 @@ class ReplyReader:
         """Whether the reply itself says where it ends."""
         if self._bare or self._status in {204, 304}:
             return True
-        codings = [value for name, value in self._headers if name == "transfer-encoding"]
-        if codings:
-            return codings[-1].strip().lower().endswith("chunked")
-        return any(name == "content-length" for name, _ in self._headers)
+        if codings := self._values(b"transfer-encoding"):
+            return codings[-1].strip().lower().endswith(b"chunked")
+        return bool(self._values(b"content-length"))
 
     @property
     def keep_alive(self) -> int | None:
         """Seconds of the service's `Keep-Alive: timeout=`, if it sent that."""
-        for name, value in self._headers:
-            if name == "keep-alive" and (match := _KEEP_ALIVE.search(value)):
+        for value in self._values(b"keep-alive"):
+            if match := _KEEP_ALIVE.search(value):
                 return int(match[1])
         return None
 
@@ -109,12 +109,23 @@ class ReplyReader:
         """Hand over the whole reply; the reader keeps none of its body."""
         pieces, self._pieces = self._pieces, []
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        return Response(self._status, tuple(self._headers), body, delimited, sent)
+        # Where nothing came before or behind them, the lines are the headers.
+        whole = not self._first and self._last == len(self._lines)
+        lines = self._lines if whole else self.lines
+        return Response(self._status, None, body, delimited, sent, lines)
 
-    def _refuse(self, trouble: Trouble, detail: str) -> None:
+    @property
+    def lines(self) -> list[tuple[bytes, bytes]]:
+        """The headers of the real reply, as they came."""
+        return self._lines[self._first : self._last]
+
+    def _values(self, name: bytes) -> list[bytes]:
+        return [value for key, value in self.lines if key.lower() == name]
+
+    def _refuse(self, trouble: Trouble, detail: str) -> NoReturn:
         if not self.complete:
             self.fault = (trouble, detail)
-            raise _Refused
+        raise _Refused
 
     # What httptools calls.
 
@@ -125,16 +136,16 @@ class ReplyReader:
             raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; count a trailer."""
-        self._lines += 1
-        if self._lines > MAX_LINES:
+        """Keep a header, unread. Trailers come behind the last that counts."""
+        lines = self._lines
+        lines.append((name, value))
+        if len(lines) > MAX_LINES:
             self._refuse(Trouble.TOO_LARGE, f"the reply had more than {MAX_LINES} header lines")
-        if not self._in_body:
-            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         """Tell an interim reply from the real one."""
         status = self._status = self._parser.get_status_code()
+        self._last = len(self._lines)
         if self._fed > MAX_HEAD:
             self._measure_head()
         if status < 200:
@@ -163,11 +174,12 @@ class ReplyReader:
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1
-        if status == 101 or self._interim > MAX_INTERIM:  # Switching Protocols
+        # 101 is Switching Protocols; below 100 there is nothing.
+        if status < 100 or status == 101 or self._interim > MAX_INTERIM:
             self._refuse(Trouble.PROTOCOL, "the reply was preceded by too many or wrong 1xx ones")
-        self._headers.clear()
+        self._first = self._last
 
     def _measure_head(self) -> None:
-        size = sum(len(name) + len(value) + 4 for name, value in self._headers)
+        size = sum(len(name) + len(value) + 4 for name, value in self.lines)
         if size > MAX_HEAD:
             self._refuse(Trouble.TOO_LARGE, f"the reply's head exceeded {MAX_HEAD} bytes")

@@ -11,8 +11,9 @@ from attrs import define, field
 from solvestream._wire import UNWANTED, Broken, Sent, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from solvestream._http.alarm import Alarm
     from solvestream._http.connection import Connection, Exchange
     from solvestream._http.dial import Dialer
     from solvestream._wire import Origin
@@ -31,11 +32,11 @@ class Route:
     """
 
     origin: Origin
-    head: bytes
+    head: str
     _loop: asyncio.AbstractEventLoop
     _dialer: Dialer
     _limit: int
-    _watch: Callable[[float], None]
+    _alarm: Alarm
     idle: list[Connection] = field(factory=list["Connection"])
     connections: set[Connection] = field(factory=set["Connection"])
     waiting: deque[Exchange] = field(factory=deque["Exchange"])
@@ -44,15 +45,27 @@ class Route:
     _closed: bool = False
     _gone: asyncio.Event = field(factory=asyncio.Event)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is lost by forgetting it."""
+        return not (self.connections or self.waiting or self.dials)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the next exchange has to wait before as much as a dial begins for it."""
+        room = self._limit - len(self.connections) - len(self.dials)
+        return not self.idle and (room <= 0 or len(self.dials) >= MAX_DIALS)
+
     def submit(self, exchange: Exchange, now: float) -> None:
         """Begin an exchange now or later."""
         connection = self._take(now, fresh=exchange.request.fresh)
         if connection is not None:
             connection.begin(exchange, now)
-            self._watch(connection.deadline)
+            if connection.deadline < self._alarm.due:
+                self._alarm.set(connection.deadline)
         else:
             self.waiting.append(exchange)
-            self._watch(exchange.deadline)
+            self._alarm.set(exchange.deadline)
             if len(self.dials) < MAX_DIALS and (len(self.connections) < self._limit or self.idle):
                 self._grow()
 
@@ -62,7 +75,7 @@ class Route:
         while waiting:
             exchange = waiting[0]
             wanted = exchange.request.wanted
-            if exchange.answer.done():
+            if exchange.done:
                 waiting.popleft()
             elif wanted is not None and not wanted():
                 waiting.popleft()
@@ -70,13 +83,14 @@ class Route:
             elif connection.usable(fresh=exchange.request.fresh):
                 waiting.popleft()
                 connection.begin(exchange, now)
-                self._watch(connection.deadline)
+                self._alarm.set(connection.deadline)
                 return
             else:
                 connection.drop()
                 return
         self.idle.append(connection)
-        self._watch(connection.deadline)
+        if connection.deadline < self._alarm.due:
+            self._alarm.set(connection.deadline)
 
     def lost(self, connection: Connection) -> None:
         """Forget a closed connection; there may be room for a new one now."""
@@ -92,7 +106,7 @@ class Route:
         """End whatever is past its deadline."""
         for connection in [one for one in self.connections if one.deadline <= now]:
             connection.expire()
-        live = [one for one in self.waiting if not one.answer.done()]
+        live = [one for one in self.waiting if not one.done]
         self.waiting = deque(one for one in live if one.deadline > now)
         for exchange in live:
             if exchange.deadline <= now:
@@ -149,7 +163,7 @@ class Route:
     def _grow(self) -> None:
         """Open as many connections as there are exchanges to wait for them, within the bounds."""
         waiting = self.waiting
-        while waiting and waiting[0].answer.done():
+        while waiting and waiting[0].done:
             waiting.popleft()
         while len(self.dials) < min(MAX_DIALS, len(waiting)) and not self._closed:
             if len(self.connections) + len(self.dials) >= self._limit:
@@ -163,11 +177,12 @@ class Route:
         """Open one connection for whoever is first in line when it is there."""
         dial = asyncio.current_task()
         assert dial is not None
+        outcome: Connection | Broken | None
         try:
             async with asyncio.timeout(seconds):
                 outcome = await self._dialer.open(self)
         except TimeoutError:
-            outcome = None  # whoever waits has a deadline of its own
+            outcome = self._late(seconds)  # whoever waits may have a deadline of its own
         finally:
             self.dials.discard(dial)
         if isinstance(outcome, Broken):
@@ -178,11 +193,18 @@ class Route:
             self.released(outcome, self._loop.time())
         self._grow()
 
+    def _late(self, seconds: float) -> Broken | None:
+        """Say so to the first in line, unless a nearer deadline of its own will."""
+        if self.waiting and self.waiting[0].deadline > self._loop.time() + seconds:
+            detail = f"{self.origin.authority}: no connection in time"
+            return Broken(Trouble.TIMEOUT, Sent.NOTHING, detail)
+        return None
+
     def _disappoint(self, broken: Broken) -> None:
         """Give a failed connect to the first in line; the others get an attempt of their own."""
         while self.waiting:
             exchange = self.waiting.popleft()
-            if not exchange.answer.done():
+            if not exchange.done:
                 exchange.settle(broken)
                 return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -45,6 +46,8 @@ class Account:
         pacing: your own first look, interval, number of looks and deadline for all kinds
             of task, instead of the service's reference.
         slots: how many tasks may be under way at once, if you know; else it is learned.
+        price: USD a task costs at most, if you know; 0 on a plan that is paid by the month.
+            Needed for `Client(max_spend=)`.
         allow_http: take plain http.
         max_image_bytes: images over it are refused before a byte leaves.
     """
@@ -57,6 +60,7 @@ class Account:
     name: str = field(kw_only=True)
     pacing: Pacing | None = field(default=None, kw_only=True)
     slots: int | None = field(default=None, kw_only=True)
+    price: float | None = field(default=None, kw_only=True)
     allow_http: bool = field(default=False, kw_only=True)
     max_image_bytes: int = field(default=10 << 20, kw_only=True)
     _origin: Origin = field(init=False, repr=False)
@@ -69,6 +73,8 @@ class Account:
             raise UsageError("name: give a printable name, or leave it out")
         if self.slots is not None and self.slots < 1:
             raise UsageError(f"slots={self.slots}: give 1 or more, or None to learn it")
+        if self.price is not None and not 0 <= self.price < math.inf:
+            raise UsageError(f"price={self.price}: give USD, 0 or more, or None")
         if self.max_image_bytes < 1:
             raise UsageError(f"max_image_bytes={self.max_image_bytes}: give 1 or more bytes")
 

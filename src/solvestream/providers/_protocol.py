@@ -77,6 +77,7 @@ class Capabilities:
         retention: seconds after acceptance when task and answer are deleted; `None` if not known.
         answer_ttl: seconds an answer of a kind stays good, where known.
         slots: a known limit of tasks under way at once; `None` to learn it from refusals.
+        price: USD a task costs at most, where known; needed for `Client(max_spend=)`.
         threads: `threads()` works: the service tells its slots.
         reports: `report()` works.
         max_image_bytes: bytes of an image it takes; more need not be read from a file.
@@ -89,6 +90,7 @@ class Capabilities:
     retention: float | None = None
     answer_ttl: Mapping[str, float] = field(factory=dict[str, float])
     slots: int | None = None
+    price: float | None = None
     threads: bool = False
     reports: bool = True
     max_image_bytes: int = 10 << 20

@@ -56,8 +56,8 @@ class Refusal:
 
 def decode(response: Response) -> str | Unknown:
     """Return the body as text, without a BOM and trailing white space."""
-    for name, value in response.headers:
-        if name == "content-encoding" and value.strip().lower() not in {"", "identity"}:
+    for value in response.values("content-encoding"):
+        if value.strip().lower() not in {"", "identity"}:
             return Unknown("the reply is compressed, which was not asked for")
     try:
         return response.body.removeprefix(BOM).rstrip().decode()

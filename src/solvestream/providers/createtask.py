@@ -107,6 +107,7 @@ class CreateTask(Account):
                 min_interval=dialect.min_interval,
                 retention=dialect.retention,
                 slots=self.slots,
+                price=self.price,
                 reports=dialect.feedback,
                 max_image_bytes=self.max_image_bytes,
             ),

@@ -172,6 +172,7 @@ class InPhp(Account):
             max_batch=_BATCH if multi else 1,
             answer_ttl=ANSWER_TTL,
             slots=self.slots,
+            price=self.price,
             threads=dialect.threads,
             max_image_bytes=self.max_image_bytes,
         )

@@ -83,6 +83,7 @@ class Solvora(Account):
                 pacing=self._paces(_PACING),
                 retention=RETENTION,
                 slots=self.slots,
+                price=self.price,
                 reports=False,
                 max_image_bytes=self.max_image_bytes,
             ),
