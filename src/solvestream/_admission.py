@@ -138,6 +138,7 @@ class Admission:
             fix = "another task under way has this key; give each its own"
             raise InvalidTask(field="job_key", value=job.key, fix=fix)
         shared.join(job)
+        self.scheduler.join(job, shared.bought)
         return True
 
     def _take_entry(self, job: Job, entry: Entry) -> None:
@@ -160,8 +161,9 @@ class Admission:
             result = recorder.doubted(entry)
         else:
             result = entry.result()
-        if isinstance(job.task, Task):
-            result = evolve(result, task=job.task, tag=job.task.tag)
+        task: Task[Solution] | Entry = job.task
+        if isinstance(task, Task):
+            result = evolve(result, task=task, tag=task.tag)
         job.sink.deliver(job, result)
 
     def _take_up(self, job: Job, ticket: Ticket, deadline: float | None) -> None:
@@ -196,6 +198,10 @@ class Admission:
         if len(self.kept) > KEPT:
             self.kept.popitem(last=False)
             self.dropped += 1
+
+    def part(self, job: Job) -> None:
+        """Watch no longer over the deadline of a job that shares another's result."""
+        self.scheduler.part(job)
 
     def forget(self, key: str) -> None:
         """Let go of a `job_key` that has ended."""

@@ -83,7 +83,8 @@ def account_error(down: AccountDown, account: str, **details: Any) -> AccountErr
         "funds": "it has no funds left; top it up, then call balance()",
         "ban": "the service has banned it for a while",
     }[down.cause]
-    message = f"account {account}: {what} ({down.code})"
+    words = f"{down.code}: {down.message}" if down.message else down.code
+    message = f"account {account}: {what} ({words})"
     return AccountError(
         message, retry_after=down.retry_after, code=down.code, account=account, **details
     )

@@ -42,6 +42,8 @@ Take = Callable[[Response | Broken], None]
 
 GRACE = 0.7
 """Seconds that closing waits for submits on the wire, whose replies hold paid ids."""
+STALL = 0.5
+"""Seconds the keeper may wake late before the process counts as having stood still."""
 PULSE = 1.0
 """Seconds the keeper sleeps at most while there are jobs."""
 
@@ -112,7 +114,7 @@ class Engine:
     _beginning: bool = False
     _submits: int = 0
     _wire: set[Submit | Look] = field(factory=set[Submit | Look])
-    _until: float = -math.inf
+    _until: float = math.inf
     _stop: anyio.Event = field(factory=anyio.Event)
     _less: anyio.Event = field(factory=anyio.Event)
     _done: anyio.Event = field(factory=anyio.Event)
@@ -257,10 +259,22 @@ class Engine:
             self._kicked = anyio.Event()
             while self._to_spawn:
                 self.spawn(*self._to_spawn.popleft())
-            now = self.now()
+            now = self._on_time()
             self._until = self._round(now)
             with anyio.move_on_after(self._until - now):
                 await self._kicked.wait()
+
+    def _on_time(self) -> float:
+        """Return the moment, after putting deadlines off by what the process stood still.
+
+        Who blocks the loop blocks the keeper too. Replies may lie in the sockets meanwhile,
+        and no task shall end for what kept us from reading them (`faults.json` X13).
+        """
+        now = self.now()
+        if now > self._until + STALL:
+            self.scheduler.postpone(now - self._until)
+            self._until = now
+        return now
 
     def _round(self, now: float) -> float:
         """Do what is due; return when to look at the clock again."""
@@ -337,7 +351,7 @@ class Engine:
         self, planner: Planner, action: Look, call: Call[Looked], response: Response | Broken
     ) -> None:
         try:
-            now = self.now()
+            now = self._on_time()
             planner.looked(action, exchange.read_look(call, action.jobs, response), now)
             self._go_on(action, now)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not hang in a callback
@@ -403,7 +417,7 @@ class Engine:
         self._submits -= 1
         job, doubts = action.job, action.job.doubts
         try:
-            now = self.now()
+            now = self._on_time()
             if isinstance(outcome, Unfit):
                 planner.unsent(action, outcome)
             else:

@@ -27,11 +27,16 @@ class Accepted:
 
 @frozen
 class Solved:
-    """The answer, from a look or from the submit's own reply."""
+    """The answer, from a look or from the submit's own reply.
+
+    `verified` is false where only the end of the connection ended the reply, so that the answer
+    may be cut short: further looks must confirm it.
+    """
 
     solution: Solution
     task_id: str | None = None
     cost: float | None = None
+    verified: bool = True
 
 
 @frozen

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import base64
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+from urllib.parse import quote
 
 from solvestream.errors import UsageError
 
@@ -44,6 +48,38 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise UsageError("a key is never pickled; build the account where it is used")
+
+
+def sealed(value: Any) -> tuple[Secret | None, str | None]:
+    """Return a key as a `Secret`, or what is wrong with it; never raises while it holds it."""
+    if isinstance(value, Secret):
+        return value, None
+    problem = _problem(value)
+    return (Secret(value), None) if problem is None else (None, f"key: {problem}")
+
+
+def without(secret: Secret, text: str) -> str:
+    """Return a text without a secret: as it is, percent-encoded, in hex or base64, in any case."""
+    key = secret.reveal()
+    if len(key) < 8:  # too short for a real one, and part of too many words
+        return text.replace(key, "***")
+    data = key.encode()
+    forms = {key, quote(key, safe=""), data.hex(), *_in_base64(data)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
+    return text
+
+
+def _in_base64(data: bytes) -> Iterator[str]:
+    """Yield what base64 makes of data amid other data, at each of the three places it may start."""
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        first = -(-before * 8 // 6)
+        last = (before + len(data)) * 8 // 6
+        core = text[first:last]
+        if len(core) >= 8:
+            yield core
+            yield core.replace("+", "-").replace("/", "_")
 
 
 def _problem(value: object) -> str | None:

@@ -28,6 +28,10 @@ class Host(Protocol):
         """Keep a result nobody waits for, for its ticket."""
         ...
 
+    def part(self, job: Job) -> None:
+        """Watch no longer over the deadline of a job that shares another's result."""
+        ...
+
     def forget(self, key: str) -> None:
         """Let go of a `job_key` that has ended."""
         ...
@@ -90,7 +94,7 @@ class Shared:
     waiting: dict[Job, Sink] = field(factory=dict[Job, Sink])
 
     def join(self, job: Job) -> None:
-        """Take in another job of the same key."""
+        """Take in another job of the same key; each has a deadline of its own."""
         self.bought.wanted = True
         self.waiting[job] = job.sink
         job.sink = self
@@ -103,6 +107,7 @@ class Shared:
     def leave(self, job: Job) -> None:
         """Let a job go; the bought one is dropped when it was the last and not sent."""
         self.waiting.pop(job, None)
+        self.client.part(job)
         if not self.waiting and self.client.withdraw(self.bought):
             self.client.forget(self.bought.key)
 
@@ -121,11 +126,19 @@ class Shared:
         sink.accepted(job)
 
     def deliver(self, job: Job, result: Result[Solution]) -> None:
-        """Give everyone the result, each with their own task and tag."""
+        """Give everyone the result, each with their own task and tag.
+
+        One who joined and can wait no longer gets a result of its own.
+        """
+        if job is not self.bought:
+            if (sink := self.waiting.pop(job, None)) is not None:
+                sink.deliver(job, result)
+            return
         self.client.forget(job.key)
         if not self.waiting:
             self.client.keep(result)
         for waiting, sink in self.waiting.items():
+            self.client.part(waiting)
             task = waiting.task
             tag = None if task is None else task.tag
             sink.deliver(waiting, evolve(result, task=task, tag=tag))

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum, StrEnum
-from typing import Protocol, runtime_checkable
+from typing import NoReturn, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
+
+from solvestream.errors import UsageError
 
 
 class Sent(IntEnum):
@@ -135,6 +137,9 @@ class Request:
     fresh: bool = False
     limits: Limits = DEFAULT_LIMITS
     wanted: Callable[[], bool] | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError("a request is never pickled: it holds the account's key")
 
     def __repr__(self) -> str:
         path = self.target.partition("?")[0]

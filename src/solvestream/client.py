@@ -7,8 +7,9 @@ import math
 import os
 import random
 from collections.abc import AsyncIterable, Iterable
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -73,6 +74,8 @@ class Client:
             as for a proxy; default: a connection pool of ours on asyncio, httpx on trio.
         journal: file in which every step is noted before it is taken, so that nothing paid is
             lost with the process; see `resume`. One process at a time. Default: none.
+        journal_synchronous: `normal` (default) survives the end of the process, `full` also that of
+            the power, at the price of a disk flush for every commit.
         max_spend: USD the client may spend at most: no task is sent that could exceed it beside
             those under way, counted at their accounts' `price=` until the service tells what it
             took. Tasks taken up by ticket or from the journal count too. Default: no bound.
@@ -89,17 +92,21 @@ class Client:
         connections: int = 64,
         http: object = None,
         journal: str | os.PathLike[str] | None = None,
+        journal_synchronous: Literal["normal", "full"] = "normal",
         max_spend: float | None = None,
         resubmit_unknown: bool = False,
     ) -> None:
         check_accounts(accounts)
         check_spend(max_spend, accounts)
+        if journal_synchronous not in {"normal", "full"}:
+            raise UsageError("journal_synchronous: give 'normal' or 'full'")
         at_least_one("max_in_flight", max_in_flight)
         at_least_one("connections", connections)
         self._accounts = {account.name: account for account in accounts}
         self._connections = connections
         self._http = http
         self._path = journal
+        self._synchronous: Literal["normal", "full"] = journal_synchronous
         self._scheduler = Scheduler(
             random=random.Random().random,  # noqa: S311 - jitter, no secret
             max_in_flight=math.inf if max_in_flight is None else max_in_flight,
@@ -127,7 +134,7 @@ class Client:
             raise UsageError("client: it was opened before; build a new Client")
         self._token = anyio.lowlevel.current_token()
         transport = _open(self._http, self._connections)
-        journal = None if self._path is None else await _open_journal(self._path)
+        journal = None if self._path is None else await self._open_journal(self._path)
         limit = min(self._connections, transport.max_exchanges)
         self._scheduler.share(limit)
         self._engine = Engine(
@@ -368,6 +375,28 @@ class Client:
             if account.capabilities.threads
         }
 
+    def hint(self, task_id: str, *, account: str | None = None) -> bool:
+        """Look at a task now, as a service's call-back says that it is done.
+
+        A call-back proves nothing: only the look that follows, with the account's key, brings
+        an answer. Forged, early, repeated or lost ones change nothing else. One that comes before
+        the reply to its own submit is remembered for 10 s.
+
+        Args:
+            task_id: the service's id of the task, as the call-back gives it.
+            account: name of the account, if more than one has a `pingback=`; default: any.
+
+        Returns whether a task of that id is under way.
+        """
+        engine = self._check_open()
+        if account is not None and account not in self._accounts:
+            raise UsageError(f"hint: this client has {', '.join(self._accounts)}")
+        names = self._accounts if account is None else (account,)
+        now = engine.now()
+        found = [self._scheduler.planners[name].hint(task_id, now) for name in names]
+        engine.kick()
+        return any(found)
+
     def statistics(self) -> Statistics:
         """Return a frozen snapshot of what is under way and what has happened."""
         scheduler = self._scheduler
@@ -423,6 +452,12 @@ class Client:
                     raise
         raise AssertionError  # the last try returned or raised
 
+    async def _open_journal(self, path: str | os.PathLike[str]) -> Journal:
+        from solvestream._journal.journal import Journal  # noqa: PLC0415 - loads SQLite
+
+        opening = partial(Journal.open, path, synchronous=self._synchronous)
+        return await anyio.to_thread.run_sync(opening)
+
     def _check_open(self) -> Engine:
         engine = self._engine
         if engine is None:
@@ -446,9 +481,3 @@ def _open(http: object, connections: int) -> Transport:
     except TypeError as error:
         reason = str(error)
     raise UsageError(f"http: {reason}")
-
-
-async def _open_journal(path: str | os.PathLike[str]) -> Journal:
-    from solvestream._journal.journal import Journal  # noqa: PLC0415 - loads SQLite
-
-    return await anyio.to_thread.run_sync(Journal.open, path)

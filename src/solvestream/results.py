@@ -171,6 +171,8 @@ class AccountStatistics:
         requests: submits and look requests.
         troubles: exchanges that gave no proper reply.
         solved, failed, rejected, lost, unknown, expired: how tasks ended (see `errors`).
+        hints: call-backs that led to a look (`Client.hint`).
+        stray_hints: call-backs with an id that was not under way; they change nothing.
         spent: what the service said it took, in USD.
     """
 
@@ -192,6 +194,8 @@ class AccountStatistics:
     lost: int
     unknown: int
     expired: int
+    hints: int
+    stray_hints: int
     spent: float
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from solvestream import AccountError, DeadlineExceeded, InvalidTask, SubmitUnknown, TransportError
+from solvestream import AccountError, InvalidTask, SubmitUnknown, TransportError
 from tests.faults.acts import (
     always,
     drip,
@@ -196,9 +196,6 @@ def statuses() -> Iterator[Case]:
         "S19",
         "digits",
         says("", 429, "Retry-After: " + "9" * 400),
-        error=DeadlineExceeded,
-        bad=2,
-        facts={"resumable": True, "charged": "maybe"},
     )
     for status in (301, 302, 303, 307, 308):
         away = f"Location: http://127.0.0.1:{{port}}/in.php?again={status}"

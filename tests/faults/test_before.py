@@ -13,6 +13,8 @@ import pytest
 import trustme
 
 from solvestream import (
+    AccountError,
+    BudgetExceeded,
     DeadlineExceeded,
     ImageToText,
     InvalidTask,
@@ -354,7 +356,6 @@ async def test_n19_one_key_is_bought_once(world, style):
     assert world.service.charges == {1: 1}
 
 
-@pytest.mark.xfail(strict=True, reason="the deadline of who joins a job_key is not kept")
 async def test_n19_who_joins_keeps_its_own_deadline(world):
     """The second task of a job_key has a deadline of its own."""
     world.service.solve = 200.0
@@ -366,3 +367,22 @@ async def test_n19_who_joins_keeps_its_own_deadline(world):
             await client.solve(task(1, job_key="same", deadline=20.0))
         first.cancel()
         assert asyncio.get_running_loop().time() - started <= 21
+
+
+async def test_n22_a_balance_below_the_price(world):
+    """Once the balance is known not to pay for a task, none is sent: refused here, for free."""
+    async with world.client(world.account(price=1e6)) as client:
+        await client.balance()
+        with pytest.raises(AccountError, match="a task costs") as caught:
+            await client.solve(task(1))
+    assert world.service.begun["submit"] == 0
+    assert caught.value.charged == "no"
+
+
+async def test_n22_no_more_than_may_be_spent(world):
+    """`max_spend=` lets three of ten tasks through; the others end unsent."""
+    async with world.client(world.account(price=0.01), max_spend=0.03) as client:
+        results = [one async for one in client.stream([task(n) for n in range(10)])]
+    assert sum(one.ok for one in results) == 3
+    assert sum(isinstance(one.error, BudgetExceeded) for one in results) == 7
+    assert world.service.begun["submit"] == 3

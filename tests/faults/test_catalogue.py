@@ -14,21 +14,15 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 FAULTS = ROOT.parent / "shared" / "faults.json"
 
-WAITING = {
-    "N22": "a guard on spend: max_spend= is not built",
-    "B01": "call-backs: nothing receives them; Planner.hint is there",
-    "B02": "call-backs that come before the submit's reply: as B01",
-}
+WAITING: dict[str, str] = {}
 """Faults without a test, and what they wait for."""
 PARTLY = {
-    "B03": "call-backs repeated or reordered: as B01; without one, looks deliver",
     "D04": "results do not spill from memory to the journal",
     "D05": "statistics() counts what is kept, and does not call it stale",
     "K12": "no pip-audit, no hashes in a lock file, no SBOM in the wheel",
     "L01": "the loop's lag is a benchmark's to measure",
     "L02": "CPU per exchange is printed, and a benchmark's to judge",
     "S26": "threads are not asked for to tell busy from broke: zero_balance= is the user's choice",
-    "X06": "synchronous=full is the journal's option, and not yet the client's",
 }
 """Faults with a test, of which some part waits."""
 

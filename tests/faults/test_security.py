@@ -65,9 +65,6 @@ WORDLESS = {
 async def test_k02_a_service_echoes_the_key(world, request, how, words, kind):
     """Whatever a service writes back, no error, log, traceback or pickle of ours holds the key."""
     service = words.partition("-")[0]
-    if how in MISSED and (kind, words) not in WORDLESS:
-        why = "a key echoed in base64, hex or another case is not scrubbed"
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
     world.service.at_once = False
     world.service.on[kind] = always(says(WORDS[words].format(ECHOES[how]()), 400))
     async with world.client(world.account(service)) as client:
@@ -139,7 +136,6 @@ async def test_k02_values_show_nothing(world):
     world.canary.look(account, account.key, repr(request), repr(look), repr(proxy), Client(account))
 
 
-@pytest.mark.xfail(strict=True, reason="a Request can be pickled, and holds the key")
 async def test_k02_a_request_is_never_pickled(world):
     """A plug-in that logs or pickles a request writes no key."""
     request = world.account().look([_Asked()]).request
@@ -157,9 +153,6 @@ BAD_BUILDS = {
 
 
 @pytest.mark.parametrize("build", BAD_BUILDS)
-@pytest.mark.xfail(
-    strict=True, reason="attrs' __init__ has the key as a local, and is in the frames"
-)
 def test_k03_refusing_an_account_shows_nothing(canary, build):
     """The traceback with locals of an account that was built wrongly holds no key."""
     with pytest.raises(UsageError) as caught:

@@ -60,7 +60,6 @@ async def test_s22_one_refusal_is_no_failure(world):
     assert report.account().refused == 1
 
 
-@pytest.mark.xfail(strict=True, reason="Busy.retry_after is not read: 1003 asks for 30 s")
 async def test_s22_busy_waits_as_the_table_says(world):
     """`ERROR: 1003` says that the queue is full for 30 s: the next submit waits as long."""
     world.service.on["submit"] = lambda n: says("ERROR: 1003") if n == 1 else None

@@ -35,6 +35,8 @@ class Counts:
     lost: int = 0
     unknown: int = 0
     expired: int = 0
+    hints: int = 0
+    stray_hints: int = 0
     spent: float = 0.0
 
     def ended(self, step: Step, end: End) -> None:

@@ -82,6 +82,15 @@ class Health:
             case _:
                 self._well(epoch)
 
+    def take_submit(self, epoch: int, reply: Broken | SubmitOutcome, now: float) -> None:
+        """Take what came of a submit: "too fast" pauses submits for long, but not looks.
+
+        A service may name minutes, and answers that are paid for perish meanwhile.
+        """
+        if isinstance(reply, Throttled) and (reply.retry_after or 0.0) > PAUSE_CAP:
+            reply = Throttled(reply.code, PAUSE_CAP)
+        self.take(epoch, reply, now)
+
     def _well(self, epoch: int) -> None:
         self.reached = True
         if epoch == self.breaker.epoch and self.down is None:

@@ -65,6 +65,12 @@ RESUBMITS = 2
 PAST, PAST_SECONDS = 10_000, 300.0
 """Ids of ended jobs that are remembered, and for how many seconds from their acceptance, to know
 a reply that a cache gave out again. Longer would mistake a service that counts from 1 anew."""
+ADVICE = 5.0
+"""Seconds that services advise to wait for a slot; the gate knows better, so only more counts."""
+CONFIRMED = 5
+"""Looks that must see the same answer, where only the connection's end says that it is whole."""
+HINTS, HINT_SECONDS = 1_000, 10.0
+"""Hints kept at most for ids that are not known yet, and for how long (`faults.json` B02)."""
 AGAIN_BASE, AGAIN_CAP = 0.5, 5.0
 """Seconds of backoff before the next submit after one that did not get through."""
 
@@ -107,6 +113,8 @@ class Planner:
     _past: dict[str, float] = field(factory=dict[str, float])
     _alone: set[Job] = field(factory=set[Job])
     _cut: set[Job] = field(factory=set[Job])
+    _unsure: dict[Job, tuple[object, int]] = field(factory=dict[Job, tuple[object, int]])
+    _hints: dict[str, float] = field(factory=dict[str, float])
     _looks: Wheel[Job] = field(init=False)
     _due: list[tuple[float, int, int, Job]] = field(factory=list[tuple[float, int, int, Job]])
 
@@ -213,7 +221,7 @@ class Planner:
     def submitted(self, action: Submit, reply: Broken | SubmitOutcome, now: float) -> None:
         """Take what came of a submit."""
         self.on_wire -= 1
-        self.health.take(action.epoch, reply, now)
+        self.health.take_submit(action.epoch, reply, now)
         if isinstance(reply, Broken):
             self._not_taken(action, judge(reply.sent), reply, now)
             return
@@ -222,12 +230,18 @@ class Planner:
         match verdict, reply:
             case Verdict.ACCEPTED, Accepted() | Solved():
                 self._taken(action.job, reply, now)
-            case Verdict.REJECTED, Busy(code=code):
+            case Verdict.REJECTED, Busy(code=code, retry_after=wait):
                 self.gate.refused(action.started, now)
+                if wait is not None and wait > ADVICE:
+                    self._hold = max(self._hold, now + wait)
                 self.counts.refused += 1
                 self.refusal = code
                 self._requeue(action, code, now)
-            case Verdict.REJECTED, Throttled(code=code) | AccountDown(code=code):
+            case Verdict.REJECTED, Throttled(code=code, retry_after=wait):
+                self.gate.dropped()
+                self._hold = max(self._hold, now + (wait or 0.0))
+                self._requeue(action, code, now)
+            case Verdict.REJECTED, AccountDown(code=code):
                 self.gate.dropped()
                 self._requeue(action, code, now)
             case Verdict.REJECTED, Failed(blame=blame):
@@ -287,6 +301,8 @@ class Planner:
         self._keep(job, outcome.task_id, now)
         if now >= job.deadline:
             self._expire(job, now, DEADLINE_PASSED)
+        elif now - self._hints.pop(outcome.task_id, -math.inf) <= HINT_SECONDS:
+            self._look_at(job, now)
         else:
             self._look_at(job, first_look(job, self.traits.pace(job.kind)))
 
@@ -328,7 +344,7 @@ class Planner:
                 else:
                     due = next_look(job, pace, self.traits.min_interval, now)
                     self._wait_until(due, job, now)
-            case Solved():
+            case Solved() if outcome.verified or self._confirmed(job, outcome):
                 self._end(job, Step.SOLVE, outcome)
             case Failed():
                 self._end(job, Step.FAIL, outcome)
@@ -338,6 +354,13 @@ class Planner:
                 self._end(job, Step.LOSE, outcome)
             case _:
                 self._look_again(job, now)
+
+    def _confirmed(self, job: Job, outcome: Solved) -> bool:
+        """Whether an answer that may be cut short was seen often enough to be whole."""
+        answer, times = self._unsure.get(job, (outcome.solution, 0))
+        times = times + 1 if answer == outcome.solution else 1
+        self._unsure[job] = (outcome.solution, times)
+        return times >= CONFIRMED
 
     def _knows(self, task_id: str, now: float) -> bool:
         """Whether an id belongs to another job: one under way, or one that ended just now."""
@@ -354,11 +377,21 @@ class Planner:
         self._look_at(job, max(now, first_look(job, self.traits.pace(job.kind))))
 
     def hint(self, task_id: str, now: float) -> bool:
-        """Look at a job now, as something says that its answer is there."""
+        """Look at a job now, as something says that its answer is there.
+
+        `False` for an id that is not known; it is remembered for a moment, as the call may be
+        faster than the reply to the submit.
+        """
         job = self.jobs.get(task_id)
-        if job is None or job.state is not State.WAITING:
+        if job is None:
+            self.counts.stray_hints += 1
+            self._hints[task_id] = now
+            if len(self._hints) > HINTS:
+                del self._hints[next(iter(self._hints))]
             return False
-        self._look_at(job, now)
+        self.counts.hints += 1
+        if job.state is State.WAITING:
+            self._look_at(job, now)
         return True
 
     def expire(self, job: Job, now: float) -> None:
@@ -430,6 +463,7 @@ class Planner:
             self.gate.ended()
             self._alone.discard(job)
             self._cut.discard(job)
+            self._unsure.pop(job, None)
         if job.task_id:
             self._past[job.task_id] = job.accepted_at
             if len(self._past) > PAST:

@@ -56,6 +56,7 @@ class Scheduler:
     ended: deque[Ended] = field(factory=deque[Ended])
     overdue: deque[Job] = field(factory=deque[Job])
     _routes: dict[str, frozenset[str]] = field(factory=dict[str, frozenset[str]])
+    _joined: set[Job] = field(factory=set[Job])
     _deadlines: Wheel[Job] = field(factory=lambda: Wheel[Job](DEADLINE_SLACK))
 
     def open(self, accounts: dict[str, Traits]) -> None:
@@ -155,14 +156,19 @@ class Scheduler:
     def tick(self, now: float) -> float:
         """End what has passed its deadline or has no account left; return when to tick again."""
         for job in chain.from_iterable(due for _, due in self._deadlines.pop_due(now)):
-            if job.state is State.QUEUED:
+            if job.deadline > now:
+                self._deadlines.add(job.deadline, job)  # it was put off
+            elif job in self._joined:
+                self._joined.discard(job)
+                self.overdue.append(job)
+            elif job.state is State.QUEUED:
                 self._end_queued(job)
             elif job.state is State.WAITING:
                 self.planners[job.account].expire(job, now)
             elif not job.state.final:
                 self.overdue.append(job)
         if len(self._deadlines) > 2 * (self.in_flight + len(self.backlog)) + SWEEP:
-            self._deadlines.sweep(lambda job: not job.state.final)
+            self._deadlines.sweep(lambda job: not job.state.final or job in self._joined)
         for route in self.backlog.routes() if len(self.backlog) else ():
             if (down := self._down(route)) is not None:
                 for job in self.backlog.drain(route):
@@ -172,6 +178,23 @@ class Scheduler:
                     self.backlog.withdrawn()
                     self._give_up(job, trouble)
         return self._deadlines.next_due()
+
+    def postpone(self, seconds: float) -> None:
+        """Put all deadlines off: the process stood still so long, and nobody could meet them."""
+        for job in set(self._deadlines):
+            job.deadline += seconds
+
+    def join(self, job: Job, bought: Job) -> None:
+        """Watch the deadline of a job that shares what another buys, which may take as long."""
+        job.state = advance(job.state, Step.ABANDON)
+        if job.deadline < math.inf:
+            self._joined.add(job)
+            self._deadlines.add(job.deadline, job)
+        bought.deadline = max(bought.deadline, job.deadline)
+
+    def part(self, job: Job) -> None:
+        """Watch it no longer."""
+        self._joined.discard(job)
 
     def more(self, now: float) -> bool:
         """Whether another exchange could start at once."""

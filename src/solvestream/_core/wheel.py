@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
+from itertools import chain
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -30,6 +31,9 @@ class Wheel(Generic[T]):
 
     def __len__(self) -> int:
         return self._size
+
+    def __iter__(self) -> Iterator[T]:
+        return chain.from_iterable(things for _, things in self._buckets.values())
 
     def __repr__(self) -> str:
         return f"<Wheel {len(self)} things, next at {self.next_due()}>"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 
-from solvestream._secret import Secret
+from solvestream._secret import Secret, sealed, without
 from solvestream._wire import Limits, Origin, Response
 from solvestream.errors import InvalidTask, SolvestreamError, UsageError, shorten
 from solvestream.providers._codes import Codes
@@ -34,8 +34,24 @@ def _secret(key: str | Secret) -> Secret:
     return key if isinstance(key, Secret) else Secret(key)
 
 
+class _Sealing(type):
+    """Hides the key before an account is built: no frame of a traceback with locals has it."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        """Build an account whose key is a `Secret` already."""
+        problem = None
+        if args:
+            key, problem = sealed(args[0])
+            args = (key, *args[1:])
+        elif "key" in options:
+            options["key"], problem = sealed(options["key"])
+        if problem is not None:
+            raise UsageError(problem)
+        return super().__call__(*args, **options)
+
+
 @frozen(eq=False, repr=False)
-class Account:
+class Account(metaclass=_Sealing):
     """A key and an address at a service. Base of all protocol modules here.
 
     Attributes:
@@ -94,10 +110,11 @@ class Account:
         return cls(_variable(cls._key_variable), **options)
 
     def scrub(self, text: str) -> str:
-        """One line of a service's own words, without the key should they echo it."""
-        for form in {self.key.reveal(), quote(self.key.reveal(), safe="")}:
-            text = text.replace(form, "***")
-        return shorten(text, 200)
+        """One line of a service's own words, without the key should they echo it.
+
+        In whatever case, percent-encoded, as hex or in base64.
+        """
+        return shorten(without(self.key, text), 200)
 
     def _clean(self, refusal: Refusal, codes: Codes) -> Refusal:
         """Scrub a service's words. A code of the table is no secret and stays as it is."""

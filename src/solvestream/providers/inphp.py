@@ -292,19 +292,20 @@ class InPhp(Account):
 
     def _judge(self, kind: str, reply: Reply, response: Response) -> LookOutcome:
         if isinstance(reply, Success):
-            return self._solved(kind, reply)
+            whole = response.delimited or bool(reply.beside)  # a cut JSON object does not parse
+            return self._solved(kind, reply, verified=whole)
         if isinstance(reply, Refusal):
             return look_outcome(reply, self._codes, response)
         return reply
 
-    def _solved(self, kind: str, reply: Success) -> Solved | Unknown:
+    def _solved(self, kind: str, reply: Success, *, verified: bool = True) -> Solved | Unknown:
         value, cost = reply.value, number(reply.beside.get("price"))
         if self.dialect.get2 and not reply.beside:
             value, cost = split_price(value)
         solution = read_answer(kind, value, reply.beside)
         if solution is None:
             return Unknown(f"a success without an answer of kind {kind}")
-        return Solved(solution, cost=cost)
+        return Solved(solution, cost=cost, verified=verified)
 
     def _read_balance(self, response: Response) -> Balance | SolvestreamError:
         text = decode(response)
