@@ -99,20 +99,20 @@ async def profiled(monkeypatch, count, looks, **options):
 
 
 async def test_calls_per_look_and_per_task(monkeypatch):
-    """A look that finds nothing costs at most 60 calls of Python functions, a task at most 280."""
+    """A look that finds nothing costs at most 60 calls of Python functions, a task at most 270."""
     one = await profiled(monkeypatch, 500, 1)
     five = await profiled(monkeypatch, 500, 5)
     print(f"{one:.1f} calls a task of one look, {(five - one) / 4:.1f} for each look more")
     assert (five - one) / 4 <= 60
-    assert one <= 280
+    assert one <= 270
 
 
 async def test_calls_per_id_of_a_batch(monkeypatch):
-    """In batches of 100, an id that is not ready costs at most 20 calls."""
+    """In batches of 100, an id that is not ready costs at most 15 calls."""
     one = await profiled(monkeypatch, 1_000, 1, multi_id=True)
     five = await profiled(monkeypatch, 1_000, 5, multi_id=True)
     print(f"{(five - one) / 4:.1f} calls for each id looked at")
-    assert (five - one) / 4 <= 20
+    assert (five - one) / 4 <= 15
 
 
 async def test_requests_per_task(monkeypatch):

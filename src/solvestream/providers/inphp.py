@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -226,11 +226,11 @@ class InPhp(Account):
         return check_image(image, self.dialect.image_types, self.max_image_bytes, self.name)
 
     def _urlencoded(self, fields: Form, image: bytes | None = None) -> tuple[bytes, str]:
-        end = b"" if image is None else b"&body=" + _quoted_base64(image)
-        return (
-            urlencode({"key": self.key.reveal(), **fields}).encode() + end,
-            "application/x-www-form-urlencoded",
-        )
+        form = "application/x-www-form-urlencoded"
+        if image is None:
+            return urlencode({"key": self.key.reveal(), **fields}).encode(), form
+        start = f"key={quote_plus(self.key.reveal())}&{_encoded(tuple(fields.items()))}&body="
+        return start.encode() + _quoted_base64(image), form
 
     def _multipart(self, fields: Form, image: bytes, media_type: str) -> tuple[bytes, str]:
         return multipart({"key": self.key.reveal(), **fields}.items(), "file", image, media_type)
@@ -353,6 +353,12 @@ class InPhp(Account):
         if good(status):
             return Unknown(f"an unexpected reply: {self._excerpt(text)}")
         return judge_status(response)
+
+
+@lru_cache(maxsize=64)
+def _encoded(fields: tuple[tuple[str, str], ...]) -> str:
+    """Encode an image's fields, of which most tasks have the same."""
+    return urlencode(fields)
 
 
 def _quoted_base64(data: bytes) -> bytes:
