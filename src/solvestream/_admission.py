@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ class Admission:
                 self._take_entry(job, task)
                 return None
             self._fill(job, task, now)
-            if job.given_key is None or not self._known(job):
+            if not self._known(job):
                 self.scheduler.add(job, now)
         except InvalidTask as error:
             return error.with_traceback(None)
@@ -118,7 +119,7 @@ class Admission:
     def _known(self, job: Job) -> bool:
         """Whether a job of this key was bought before: by this client, or by an earlier one."""
         recorder = self.engine.recorder
-        if recorder is not None and job.key not in self._keys:
+        if recorder is not None and job.given_key is not None and job.key not in self._keys:
             if (entry := recorder.left.get(job.key)) is not None:
                 self._take_entry(job, entry)
                 return True
@@ -128,12 +129,18 @@ class Admission:
         return self._joined(job)
 
     def _joined(self, job: Job) -> bool:
-        """Share a job among all of its key; `False` when it is the first, and to be bought."""
+        """Let a job share what is bought for all of its key; `False` where it has none."""
+        if job.given_key is None:
+            return False
         shared = self._keys.get(job.key)
         if shared is None:
-            self._keys[job.key] = Shared(self, job)
-            self._keys[job.key].join(job)
-            return False
+            bought = evolve(job, deadline=-math.inf)
+            shared = self._keys[job.key] = Shared(self, bought)
+            bought.sink = shared
+            self.scheduler.join(job, bought)
+            shared.join(job)
+            self.scheduler.add(bought, self.now())
+            return True
         if not same(shared.bought.task, job.task):
             fix = "another task under way has this key; give each its own"
             raise InvalidTask(field="job_key", value=job.key, fix=fix)
@@ -171,7 +178,7 @@ class Admission:
         pace = self.accounts[ticket.account].capabilities.pace(ticket.kind)
         job.kind = ticket.kind
         job.given_key = ticket.job_key
-        if job.deadline == float("inf"):
+        if job.deadline == math.inf:
             job.deadline = now + (pace.deadline if deadline is None else deadline)
         age = max(0.0, self.wall_now() - ticket.submitted_at)
         self.scheduler.adopt(job, ticket.account, ticket.task_id, now - age, now)

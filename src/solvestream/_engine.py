@@ -31,7 +31,16 @@ from solvestream._endings import result_of
 from solvestream._exchange import Looked, name_of
 from solvestream._outcomes import Accepted, SubmitOutcome
 from solvestream._recorder import Recorder
-from solvestream._wire import Broken, DirectTransport, Request, Response, Sent, Transport, Trouble
+from solvestream._wire import (
+    Broken,
+    DirectTransport,
+    Limits,
+    Request,
+    Response,
+    Sent,
+    Transport,
+    Trouble,
+)
 from solvestream.errors import ClientClosed, JournalError, SolvestreamError, TransportError
 from solvestream.providers._protocol import Call, Provider
 from solvestream.results import Result, Ticket
@@ -44,6 +53,8 @@ GRACE = 0.7
 """Seconds that closing waits for submits on the wire, whose replies hold paid ids."""
 STALL = 0.5
 """Seconds the keeper may wake late before the process counts as having stood still."""
+PROBE = Limits(connect=2.0, read=4.0, total=5.0)
+"""Bounds of a look that asks whether a service is well again: none other starts meanwhile."""
 PULSE = 1.0
 """Seconds the keeper sleeps at most while there are jobs."""
 
@@ -342,6 +353,8 @@ class Engine:
         self._wire.add(action)
         call = exchange.ask_look(self.accounts[planner.name], action.jobs)
         if isinstance(call, Call):
+            if action.probe:
+                call.request.limits = PROBE
             self._begin(call.request, partial(self._take_look, planner, action, call))
         else:
             planner.looked(action, call, self.now())

@@ -131,9 +131,11 @@ class Shared:
         One who joined and can wait no longer gets a result of its own.
         """
         if job is not self.bought:
-            if (sink := self.waiting.pop(job, None)) is not None:
+            if (sink := self.waiting.get(job)) is not None:
+                self.leave(job)
                 sink.deliver(job, result)
             return
+        self.client.part(job)
         self.client.forget(job.key)
         if not self.waiting:
             self.client.keep(result)

@@ -258,7 +258,7 @@ class Client:
 
         Raises what went wrong: any `SolvestreamError`.
         """
-        self._check_open()
+        engine = self._check_open()
         buyer = Buyer(client=self._admission)
         job = self._admission.admit(task, buyer)
         try:
@@ -266,7 +266,7 @@ class Client:
         except BaseException:
             self._admission.release(job)
             raise
-        ticket = ticket_of(job, self._check_open().wall)
+        ticket = ticket_of(job, engine.wall)
         if ticket is None or (buyer.result is not None and not buyer.result.ok):
             assert buyer.result is not None
             raise buyer.result.error or SolvestreamError("the submit ended without an id")

@@ -10,6 +10,7 @@ runs again, so a cancelled reader loses nothing (an anyio memory stream would: T
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import warnings
 from collections import deque
@@ -109,6 +110,10 @@ class Outbox:
     _room: anyio.Event = field(factory=anyio.Event)
     _scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     _token: object = field(factory=anyio.lowlevel.current_token)
+    _loop: object = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._loop = running_loop()
 
     # The engine's side
 
@@ -268,10 +273,20 @@ class Outbox:
 
     def _in_its_loop(self) -> bool:
         """Whether garbage is collected where the client runs, and not after it or elsewhere."""
+        if self._loop is not None:
+            return running_loop() is self._loop  # also within a bare callback
         try:
             return anyio.lowlevel.current_token() == self._token
         except RuntimeError:
             return False
+
+
+def running_loop() -> object:
+    """Return asyncio's running loop, in a bare callback too; `None` elsewhere."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 async def _close(source: object) -> None:

@@ -22,10 +22,14 @@ class Submit:
 
 @define(eq=False)
 class Look:
-    """Do: look at these jobs in one request. `epoch` goes back with the outcomes."""
+    """Do: look at these jobs in one request. `epoch` goes back with the outcomes.
+
+    A `probe` is sent to a service in trouble, and waited for less long.
+    """
 
     jobs: list[Job]
     epoch: int
+    probe: bool = False
 
 
 @define(eq=False)

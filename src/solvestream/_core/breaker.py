@@ -56,6 +56,11 @@ class Breaker:
             return Breaking.CLOSED
         return Breaking.OPEN if now < self.until else Breaking.HALF_OPEN
 
+    @property
+    def is_open(self) -> bool:
+        """Nothing passes but probes."""
+        return self._open
+
     def ready_at(self) -> float:
         """Return when an exchange may start: the past, a moment, or infinity while a probe runs."""
         if not self._open:

@@ -141,7 +141,8 @@ class Planner:
             return _wait(ready)
         self._surface(now)
         if self._due:
-            return self._start(Look(self._take_due(), self.health.breaker.epoch))
+            breaker = self.health.breaker
+            return self._start(Look(self._take_due(), breaker.epoch, probe=breaker.is_open))
         open_at = self._submit_at() if room else math.inf
         if open_at <= now and (taken := self.backlog.pop(self.name)) is not None:
             job, route = taken
@@ -225,7 +226,7 @@ class Planner:
         if isinstance(reply, Broken):
             self._not_taken(action, judge(reply.sent), reply, now)
             return
-        known = isinstance(reply, Accepted) and self._knows(reply.task_id, now)
+        known = isinstance(reply, Accepted | Solved) and self._knows(reply.task_id, now)
         verdict = judge(Sent.ALL, reply, known=known)
         match verdict, reply:
             case Verdict.ACCEPTED, Accepted() | Solved():
@@ -237,13 +238,13 @@ class Planner:
                 self.counts.refused += 1
                 self.refusal = code
                 self._requeue(action, code, now)
-            case Verdict.REJECTED, Throttled(code=code, retry_after=wait):
+            case Verdict.REJECTED, Throttled(retry_after=wait):
                 self.gate.dropped()
                 self._hold = max(self._hold, now + (wait or 0.0))
-                self._requeue(action, code, now)
-            case Verdict.REJECTED, AccountDown(code=code):
+                self._requeue(action, None, now)
+            case Verdict.REJECTED, AccountDown():
                 self.gate.dropped()
-                self._requeue(action, code, now)
+                self._requeue(action, None, now)
             case Verdict.REJECTED, Failed(blame=blame):
                 self.gate.dropped()
                 self._end(action.job, Step.FAIL if blame == "task" else Step.REJECT, reply)
@@ -328,7 +329,7 @@ class Planner:
             self._vain += 1
             wait = full_jitter(self._vain, self.random, base=AGAIN_BASE, cap=AGAIN_CAP)
             self._hold = now + wait
-            self._requeue(action, code, now)
+            self._requeue(action, None, now)
         elif verdict is Verdict.UNKNOWN:
             self._end(job, Step.DOUBT, Unknown(reason, code))
         else:
@@ -362,8 +363,10 @@ class Planner:
         self._unsure[job] = (outcome.solution, times)
         return times >= CONFIRMED
 
-    def _knows(self, task_id: str, now: float) -> bool:
+    def _knows(self, task_id: str | None, now: float) -> bool:
         """Whether an id belongs to another job: one under way, or one that ended just now."""
+        if not task_id:
+            return False
         return task_id in self.jobs or now < self._past.get(task_id, -math.inf) + PAST_SECONDS
 
     # Jobs

@@ -56,7 +56,8 @@ class Scheduler:
     ended: deque[Ended] = field(factory=deque[Ended])
     overdue: deque[Job] = field(factory=deque[Job])
     _routes: dict[str, frozenset[str]] = field(factory=dict[str, frozenset[str]])
-    _joined: set[Job] = field(factory=set[Job])
+    _joined: dict[Job, Job] = field(factory=dict[Job, Job])
+    _shared: set[Job] = field(factory=set[Job])
     _deadlines: Wheel[Job] = field(factory=lambda: Wheel[Job](DEADLINE_SLACK))
 
     def open(self, accounts: dict[str, Traits]) -> None:
@@ -157,15 +158,15 @@ class Scheduler:
         """End what has passed its deadline or has no account left; return when to tick again."""
         for job in chain.from_iterable(due for _, due in self._deadlines.pop_due(now)):
             if job.deadline > now:
-                self._deadlines.add(job.deadline, job)  # it was put off
+                if job.deadline < math.inf and (not job.state.final or job in self._joined):
+                    self._deadlines.add(job.deadline, job)  # it was put off
             elif job in self._joined:
-                self._joined.discard(job)
-                self.overdue.append(job)
+                self._part(job)
             elif job.state is State.QUEUED:
                 self._end_queued(job)
             elif job.state is State.WAITING:
                 self.planners[job.account].expire(job, now)
-            elif not job.state.final:
+            elif not job.state.final and job not in self._shared:
                 self.overdue.append(job)
         if len(self._deadlines) > 2 * (self.in_flight + len(self.backlog)) + SWEEP:
             self._deadlines.sweep(lambda job: not job.state.final or job in self._joined)
@@ -187,14 +188,30 @@ class Scheduler:
     def join(self, job: Job, bought: Job) -> None:
         """Watch the deadline of a job that shares what another buys, which may take as long."""
         job.state = advance(job.state, Step.ABANDON)
+        self._shared.add(bought)
         if job.deadline < math.inf:
-            self._joined.add(job)
+            self._joined[job] = bought
             self._deadlines.add(job.deadline, job)
-        bought.deadline = max(bought.deadline, job.deadline)
+        deadline = job.deadline
+        if deadline == math.inf and bought.account:
+            pace = self.planners[bought.account].traits.pace(bought.kind)
+            deadline = bought.accepted_at + pace.deadline
+        bought.deadline = max(bought.deadline, deadline)
 
     def part(self, job: Job) -> None:
-        """Watch it no longer."""
-        self._joined.discard(job)
+        """Watch over a job that shares, or is shared, no longer."""
+        self._joined.pop(job, None)
+        self._shared.discard(job)
+
+    def _part(self, job: Job) -> None:
+        """End a job that shares another's result and can wait no longer."""
+        bought = self._joined.pop(job)
+        if bought.state is State.QUEUED:
+            job.said = bought.said
+            late = Expired(self.lateness(job), resumable=False)
+            self.ended.append(Ended(job, late, None))
+        else:
+            self.overdue.append(job)
 
     def more(self, now: float) -> bool:
         """Whether another exchange could start at once."""
