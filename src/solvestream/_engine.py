@@ -323,7 +323,8 @@ class Engine:
         """Tell callers what has ended with an exchange, and begin the next."""
         self._wire.discard(action)
         until = self._begin_due(now)
-        self._deliver()
+        if self.scheduler.ended or self.scheduler.overdue:
+            self._deliver()
         if self.closing:
             self._less.set()
         elif min(until, self.scheduler.next_tick()) < self._until:

@@ -117,6 +117,8 @@ def _is_proper(outcome: object) -> bool:
 def _fit(outcomes: Any, jobs: list[Job]) -> bool:
     if not isinstance(outcomes, list) or len(outcomes) != len(jobs):  # pyright: ignore[reportUnknownArgumentType] - whatever a plug-in gave
         return False
+    if len(outcomes) == 1:  # pyright: ignore[reportUnknownArgumentType] - the same
+        return isinstance(outcomes[0], LookOutcome)
     return all(map(_is_look_outcome, outcomes))  # pyright: ignore[reportUnknownArgumentType] - the same
 
 

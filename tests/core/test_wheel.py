@@ -16,11 +16,11 @@ def test_things_due_together_come_out_together():
     wheel.add(1.1, "a")
     wheel.add(1.4, "b")
     wheel.add(1.6, "c")
-    assert wheel.next_due() == 1.5
+    assert wheel.next == 1.5
     assert list(wheel.pop_due(1.49)) == []
     assert list(wheel.pop_due(1.5)) == [(3, ["a", "b"])]
     assert list(wheel.pop_due(99)) == [(4, ["c"])]
-    assert wheel.next_due() == math.inf
+    assert wheel.next == math.inf
     assert len(wheel) == 0
 
 
@@ -30,7 +30,7 @@ def test_nothing_is_early_lost_or_later_than_the_slack(moments, slack):
     wheel = Wheel[float](slack)
     ticks = {moment: wheel.add(moment, moment) for moment in moments}
     seen = []
-    while (due := wheel.next_due()) < math.inf:
+    while (due := wheel.next) < math.inf:
         ((tick, out),) = wheel.pop_due(due)
         assert out
         assert all(moment - 1e-6 <= due <= moment + slack + 1e-6 for moment in out)

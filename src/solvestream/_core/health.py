@@ -50,6 +50,7 @@ class Health:
     trouble: str = ""
     reached: bool = False
     _pauses: int = 0
+    _calm: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.breaker = Breaker(self.random)
@@ -57,6 +58,7 @@ class Health:
     def take(self, epoch: int, reply: Broken | SubmitOutcome | LookOutcome, now: float) -> None:
         """Take what came of an exchange that started in an epoch of the breaker."""
         breaker = self.breaker
+        self._calm = False
         match reply:
             case Pending() | Solved() | Accepted():
                 self._well(epoch)
@@ -93,6 +95,7 @@ class Health:
 
     def _well(self, epoch: int) -> None:
         self.reached = True
+        self._calm = epoch == self.breaker.epoch and self.down is None
         if epoch == self.breaker.epoch and self.down is None:
             self._pauses = 0
         self.breaker.succeeded(epoch)
@@ -106,6 +109,8 @@ class Health:
     def take_all(self, epoch: int, outcomes: Sequence[LookOutcome], now: float) -> None:
         """Take a reply to several looks: it counts once, as the outcome that says most."""
         most = outcomes[0]
+        if self._calm and len(outcomes) == 1 and isinstance(most, Pending | Solved):
+            return  # no news, thousands of times
         if len(outcomes) > 1:
             telling = (one for one in outcomes if isinstance(one, AccountDown | Throttled))
             clear = (one for one in outcomes if not isinstance(one, Unknown))

@@ -150,7 +150,7 @@ class Planner:
             self.gate.start(now)
             self.counts.submits += 1
             return self._start(Submit(job, route, self.health.breaker.epoch, now))
-        return _wait(min(self._looks.next_due(), open_at))
+        return _wait(min(self._looks.next, open_at))
 
     def urgency(self, now: float) -> tuple[float, int] | None:
         """Return how urgent its first due look is, or `None` when none may start now."""
@@ -185,14 +185,15 @@ class Planner:
         return self._price * self.gate.under_way if self._price else 0.0
 
     def _start(self, action: Submit | Look) -> Submit | Look:
-        self.health.breaker.start()
+        if self.health.breaker.is_open:
+            self.health.breaker.start()
         self.on_wire += 1
         self.counts.requests += 1
         return action
 
     def _surface(self, now: float) -> None:
         """Move what has fallen due from the calendar to the queue, most urgent first."""
-        if self._looks.next_due() <= now:
+        if self._looks.next <= now:
             for tick, jobs in self._looks.pop_due(now):
                 for job in jobs:
                     if job.tick == tick and job.state is State.WAITING:

@@ -178,7 +178,7 @@ class Scheduler:
                 for job in self.backlog.older(route, now - self._patience(route)):
                     self.backlog.withdrawn()
                     self._give_up(job, trouble)
-        return self._deadlines.next_due()
+        return self._deadlines.next
 
     def postpone(self, seconds: float) -> None:
         """Put all deadlines off: the process stood still so long, and nobody could meet them."""
@@ -223,7 +223,7 @@ class Scheduler:
             for planner in self.planners.values():
                 if planner.closed() is not None:
                     return -math.inf
-        return self._deadlines.next_due()
+        return self._deadlines.next
 
     def close(self, failure: str | None = None) -> None:
         """End every job, as the client closes; nothing may be on the wire any more."""

@@ -19,15 +19,21 @@ T = TypeVar("T")
 
 
 class Wheel(Generic[T]):
-    """Things by the moment they are due; never early, late by at most `slack` seconds."""
+    """Things by the moment they are due; never early, late by at most `slack` seconds.
 
-    __slots__ = ("_buckets", "_heap", "_size", "slack")
+    Attributes:
+        slack: seconds.
+        next: the first moment anything is due; infinity when nothing waits.
+    """
+
+    __slots__ = ("_buckets", "_heap", "_size", "next", "slack")
 
     def __init__(self, slack: float) -> None:
         self.slack = slack
         self._buckets: dict[int, tuple[int, list[T]]] = {}
         self._heap: list[int] = []
         self._size = 0
+        self.next = math.inf
 
     def __len__(self) -> int:
         return self._size
@@ -36,7 +42,7 @@ class Wheel(Generic[T]):
         return chain.from_iterable(things for _, things in self._buckets.values())
 
     def __repr__(self) -> str:
-        return f"<Wheel {len(self)} things, next at {self.next_due()}>"
+        return f"<Wheel {len(self)} things, next at {self.next}>"
 
     def add(self, when: float, thing: T) -> int:
         """Put a thing at a moment, and return its tick; one in the past is due at once.
@@ -49,13 +55,10 @@ class Wheel(Generic[T]):
         if bucket is None:
             self._buckets[index] = (index, [thing])
             heappush(self._heap, index)
+            self.next = self._heap[0] * self.slack
             return index
         bucket[1].append(thing)
         return bucket[0]  # one number for all that hold on to it
-
-    def next_due(self) -> float:
-        """Return the first moment anything is due; infinity when nothing waits."""
-        return self._heap[0] * self.slack if self._heap else math.inf
 
     def sweep(self, matters: Callable[[T], bool]) -> None:
         """Throw out all that no longer matters; costs as much as there are things."""
@@ -65,7 +68,8 @@ class Wheel(Generic[T]):
 
     def pop_due(self, now: float) -> Iterator[tuple[int, list[T]]]:
         """Take out everything due, in order of its moment: ticks, and what was put at each."""
-        while self._heap and self._heap[0] * self.slack <= now:
+        while self.next <= now:
             tick, due = self._buckets.pop(heappop(self._heap))
             self._size -= len(due)
+            self.next = self._heap[0] * self.slack if self._heap else math.inf
             yield tick, due
