@@ -57,7 +57,7 @@ def test(arguments: list[str]) -> int:
     run(PYTHON, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", wheel)
     failed = [check[0] for check in CHECKS if call(BIN / check[0], *check[1:])]
     environment = {**os.environ, "SOLVESTREAM_TEST_WHEEL": "1"}
-    if call(PYTHON, "-m", "pytest", "-q", *arguments, env=environment):
+    if call(PYTHON, "-m", "pytest", "-q", "-n", "auto", *arguments, env=environment):
         failed.append("pytest")
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
     return int(bool(failed))

@@ -86,7 +86,12 @@ def account_error(down: AccountDown, account: str, **details: Any) -> AccountErr
     words = f"{down.code}: {down.message}" if down.message else down.code
     message = f"account {account}: {what} ({words})"
     return AccountError(
-        message, retry_after=down.retry_after, code=down.code, account=account, **details
+        message,
+        cause=down.cause,
+        retry_after=down.retry_after,
+        code=down.code,
+        account=account,
+        **details,
     )
 
 

@@ -28,6 +28,7 @@ from solvestream._recorder import Recorder
 from solvestream._waiting import Buyer, Keeper, Shared, Waiter
 from solvestream._wire import Transport
 from solvestream.errors import (
+    AccountError,
     ClientClosed,
     DeadlineExceeded,
     SolvestreamError,
@@ -448,6 +449,8 @@ class Client:
                 return await engine.call(call)
             except SolvestreamError as error:
                 error.account = name
+                if isinstance(error, AccountError):
+                    self._scheduler.planners[name].warned(error, engine.now())
                 if not left or not isinstance(error, TransportError):
                     raise
         raise AssertionError  # the last try returned or raised

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from solvestream.results import Ticket
 
 Charged = Literal["no", "yes", "maybe"]
+Cause = Literal["key", "funds", "ban"]
 
 
 class SolvestreamError(Exception):
@@ -125,13 +126,20 @@ class AccountError(SolvestreamError):
     """The account cannot be used: bad key, no funds, or banned for a while.
 
     Attributes:
+        cause: `key`, `funds` or `ban`; `None` where the service does not tell.
         retry_after: seconds until the service will listen again; `None` when waiting alone
             does not help.
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, **details: object
+        self,
+        message: str,
+        *,
+        cause: Cause | None = None,
+        retry_after: float | None = None,
+        **details: object,
     ) -> None:
+        self.cause: Cause | None = cause
         self.retry_after = retry_after
         super().__init__(message, **details)  # type: ignore[arg-type]
 

@@ -64,7 +64,7 @@ class Weather:
         unsolvable: share of tasks.
         odd: share of answers that hold `|`, the word ERROR, or odd letters.
         forgets: share of orders that the service forgets early.
-        old_answers: replies given out twice may hold answers (see `test_found`).
+        old_answers: replies given out twice may hold answers.
     """
 
     random: random.Random
@@ -77,7 +77,7 @@ class Weather:
     unsolvable: float = 0.0
     odd: float = 0.0
     forgets: float = 0.0
-    old_answers: bool = False
+    old_answers: bool = True
     periods: list[Period] = field(factory=list)
     submit_faults: tuple[str, ...] = SUBMIT_FAULTS
     look_faults: tuple[str, ...] = LOOK_FAULTS

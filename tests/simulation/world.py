@@ -323,10 +323,8 @@ class Service:
                 for order in exchange.tells:
                     order.answered_at = min(order.answered_at, now)
         ban = exchange.period is not None and exchange.period.kind == "ban"
-        heard = isinstance(asked, Submit | Look)  # else see `test_found`
         if (
             ban
-            and heard
             and exchange.proper
             and not isinstance(reply, Broken)
             and reply.status != 429

@@ -55,6 +55,7 @@ from solvestream._outcomes import (
     Unknown,
 )
 from solvestream._wire import Broken, Sent, Trouble
+from solvestream.errors import AccountError
 
 SLACK = 0.02
 """Seconds a look may be late so that looks are taken out of the calendar in one piece."""
@@ -409,6 +410,12 @@ class Planner:
             self.health.down = AccountDown("low balance", "funds", message=words)
         elif amount > 0:
             self.health.down = None
+
+    def warned(self, error: AccountError, now: float) -> None:
+        """Take what a balance or a report was refused with: it holds for submits and looks too."""
+        if error.cause is not None:
+            down = AccountDown(error.code or "", error.cause, error.retry_after)
+            self.health.take(self.health.breaker.epoch, down, now)
 
     def close(self, reason: str | None) -> None:
         """End every paid job without its answer, as the client closes."""

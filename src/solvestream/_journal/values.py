@@ -40,10 +40,10 @@ _ENDS: tuple[tuple[type[SolvestreamError], State], ...] = (
 _REFUSALS = (InvalidTask, AccountError, Busy, TransportError)
 _ERROR_FIELDS = (
     *("code", "account", "job_key", "task_id", "verdict", "charged", "resumable"),
-    *("retry_after", "field", "fix"),
+    *("cause", "retry_after", "field", "fix"),
 )
 _OF_SOME: dict[type[SolvestreamError], dict[str, object]] = {
-    AccountError: {"retry_after": None},
+    AccountError: {"cause": None, "retry_after": None},
     InvalidTask: {"field": None, "value": "None", "fix": None},
 }
 

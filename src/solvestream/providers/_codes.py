@@ -111,7 +111,8 @@ def as_error(outcome: object, account: str) -> SolvestreamError:
     if isinstance(outcome, AccountDown):
         text = f"{account}: {outcome.code} {outcome.message}".rstrip()
         wait = outcome.retry_after
-        return AccountError(text, retry_after=wait, code=outcome.code, account=account)
+        known = {"code": outcome.code, "account": account}
+        return AccountError(text, cause=outcome.cause, retry_after=wait, **known)
     if isinstance(outcome, Lost):
         return TaskLost(
             f"{account}: {outcome.code} {outcome.message}".rstrip(),
