@@ -1,4 +1,4 @@
-"""Run one client as a user who debugs: `python -m clients.trial MODULE`, the rest on stdin.
+"""Run one client as a user who debugs: `python -m clients.trial clients.MODULE`, the rest on stdin.
 
 Everything that the process logs, at level DEBUG, goes to standard error. A second run in the same
 place goes on where the first ended. Standard library only.
@@ -23,7 +23,7 @@ def main() -> None:
     told = json.load(sys.stdin)
     notes.place = Path(told["notes"])
     task.at_once = notes.at_once
-    client = importlib.import_module(f"clients.{sys.argv[1]}")
+    client = importlib.import_module(sys.argv[1])
     asyncio.run(client.solve_all(told["url"], told["key"], told["count"], **told["options"]))
     sys.stdout.flush()
     sys.stderr.flush()

@@ -76,7 +76,7 @@ class Admission:
         recorder = self.engine.recorder
         if recorder is not None:
             entry = recorder.left.get(ticket.job_key)
-            if entry is not None and entry.state != "accepted":
+            if entry is not None and entry.state not in {"accepted", "expired"}:
                 self._take_entry(job, entry)
                 return job
             recorder.adopted(ticket)
@@ -159,10 +159,10 @@ class Admission:
         if entry.ticket is not None and entry.state == "accepted":
             if entry.account in self.accounts:
                 self._take_up(job, entry.ticket, None)
+                job.sink.accepted(job)
                 return
             names = ", ".join(self.accounts)
             why = UsageError(f"resume: its account is {entry.account!r}, this client has {names}")
-            recorder.keep_open(entry)
             result = doubtful(entry, why)
         elif entry.state == "intent":
             result = recorder.doubted(entry)
@@ -171,6 +171,9 @@ class Admission:
         task: Task[Solution] | Entry = job.task
         if isinstance(task, Task):
             result = evolve(result, task=task, tag=task.tag)
+        if (ticket := entry.ticket) is not None:
+            job.account, job.task_id = ticket.account, ticket.task_id
+            job.accepted_at = ticket.submitted_at - self.engine.wall
         job.sink.deliver(job, result)
 
     def _take_up(self, job: Job, ticket: Ticket, deadline: float | None) -> None:

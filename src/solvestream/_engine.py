@@ -429,7 +429,7 @@ class Engine:
         self, planner: Planner, action: Submit, outcome: Broken | SubmitOutcome | Unfit
     ) -> None:
         self._submits -= 1
-        job, doubts = action.job, action.job.doubts
+        job = action.job
         try:
             now = self._on_time()
             if isinstance(outcome, Unfit):
@@ -437,7 +437,7 @@ class Engine:
             else:
                 planner.submitted(action, outcome, now)
                 if self.recorder is not None:
-                    self.recorder.submitted(job, doubtful=job.doubts > doubts)
+                    self.recorder.submitted(job)
                 if job.account:
                     job.sink.accepted(job)
             self._go_on(action, now)

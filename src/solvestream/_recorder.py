@@ -14,6 +14,7 @@ import anyio.to_thread
 from attrs import define, evolve, field
 
 from solvestream._core.job import Job
+from solvestream._core.lifecycle import State
 from solvestream._journal.values import Entry
 from solvestream.errors import JournalError, SolvestreamError, SubmitUnknown
 from solvestream.results import Result, Ticket
@@ -29,9 +30,16 @@ IN_DOUBT = (
 )
 
 
+_MAY_HAVE_COST = {State.UNKNOWN, State.FAILED}
+"""Ends of a submit that say nothing of its price, or say it themselves."""
+
+
 @define(eq=False)
 class Recorder:
     """Writes what happens to jobs into a journal.
+
+    A row is acknowledged with the very end that was noted in it, and with nothing else that
+    was told of its job: a deadline that passed during an exchange, or that the client closed.
 
     Attributes:
         journal: open and started.
@@ -45,11 +53,14 @@ class Recorder:
     now: Callable[[], float]
     left: dict[str, Entry] = field(init=False)
     ending: dict[tuple[str, str], Job] = field(factory=dict[tuple[str, str], Job])
+    _ends: dict[str, object] = field(factory=dict[str, object])
     _handed: set[str] = field(factory=set[str])
-    _kept_open: set[str] = field(factory=set[str])
 
     def __attrs_post_init__(self) -> None:
         self.left = {entry.job_key: entry for entry in self.journal.left()}
+        for key, entry in self.left.items():
+            if entry.ended_at is not None:
+                self._ends[key] = _end_of(entry.result())
 
     def unclaimed(self) -> Iterator[Entry]:
         """Yield what was left, without what is taken up meanwhile."""
@@ -86,15 +97,18 @@ class Recorder:
             done=noted,
         )
 
-    def submitted(self, job: Job, *, doubtful: bool) -> None:
-        """Note what came of a submit: an id, or the certainty that nothing was bought."""
+    def submitted(self, job: Job) -> None:
+        """Note what came of a submit: an id, or the certainty that nothing was bought.
+
+        What was certainly not bought is no matter of the journal, however it ended.
+        """
         row = self.journal.row_of(job.key)
         if row is None:
             return
         if job.account:
             at = job.accepted_at + self.wall
             self.journal.accepted(row, at=at, task_id=job.task_id or None)
-        elif not job.state.final and not doubtful:
+        elif not job.doubts and job.state not in _MAY_HAVE_COST:
             self.journal.refused(row)
 
     def adopted(self, ticket: Ticket) -> None:
@@ -117,8 +131,10 @@ class Recorder:
         row = self.journal.row_of(job.key)
         if row is None:
             return False
-        place = (job.account, job.task_id)
+        place = (job.account, job.task_id or job.key)  # as on its ticket
         self.ending[place] = job
+        self._ends[job.key] = _end_of(result)
+        self._handed.discard(job.key)  # what was handed over was an earlier end
 
         def done(_: JournalError | None) -> None:
             self.ending.pop(place, None)
@@ -140,18 +156,26 @@ class Recorder:
 
     def hand_over(self, result: Result[Solution]) -> None:
         """Remember a result as handed over, and not yet acknowledged."""
-        if (key := _key_of(result)) is not None and self.journal.row_of(key) is not None:
+        if (key := self._ended_with(result)) is not None:
             self._handed.add(key)
 
     def acknowledge(self, result: Result[Solution]) -> None:
-        """Note that the user has a result."""
-        if (key := _key_of(result)) is not None:
+        """Note that the user has a result; too late once the journal is closed."""
+        if (key := self._ended_with(result)) is not None:
             self._close(key)
 
+    def _ended_with(self, result: Result[Solution]) -> str | None:
+        """Return the key of the job whose row ended with just this result."""
+        source = result.ticket or result.error
+        if source is None or source.job_key is None:
+            return None
+        return source.job_key if self._ends.get(source.job_key) is _end_of(result) else None
+
     def _close(self, key: str) -> None:
-        self._handed.discard(key)
         row = self.journal.row_of(key)
-        if row is not None and key not in self._kept_open:
+        if row is not None and self.journal.held:
+            self._handed.discard(key)
+            del self._ends[key]
             self.journal.acked(row, at=self.now() + self.wall)
 
     # What was left
@@ -166,11 +190,8 @@ class Recorder:
             charged="maybe",
         )
         self.journal.ended(entry.row, at=self.now() + self.wall, error=error)
+        self._ends[entry.job_key] = error
         return doubtful(entry, error)
-
-    def keep_open(self, entry: Entry) -> None:
-        """Leave an entry for a client that has its account."""
-        self._kept_open.add(entry.job_key)
 
 
 def doubtful(entry: Entry, error: SolvestreamError) -> Result[Solution]:
@@ -178,7 +199,5 @@ def doubtful(entry: Entry, error: SolvestreamError) -> Result[Solution]:
     return evolve(entry.result(), ok=False, error=error, redelivered=False)
 
 
-def _key_of(result: Result[Solution]) -> str | None:
-    if result.ticket is not None:
-        return result.ticket.job_key
-    return None if result.error is None else result.error.job_key
+def _end_of(result: Result[Solution]) -> object:
+    return result.solution if result.error is None else result.error

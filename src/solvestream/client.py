@@ -270,7 +270,10 @@ class Client:
         ticket = ticket_of(job, engine.wall)
         if ticket is None or (buyer.result is not None and not buyer.result.ok):
             assert buyer.result is not None
+            self._admission.acknowledge(buyer.result)
             raise buyer.result.error or SolvestreamError("the submit ended without an id")
+        if buyer.result is not None:  # an earlier process bought it, and had the answer
+            self._admission.keep(buyer.result)
         return ticket
 
     async def wait(self, ticket: Ticket, *, deadline: float | None = None) -> Result[Solution]:
@@ -328,6 +331,9 @@ class Client:
                     for job in planner.jobs.values()
                     if (ticket := ticket_of(job, wall)) is not None
                 ]
+                if (recorder := self._engine.recorder) is not None:
+                    ending = (ticket_of(job, wall) for job in recorder.ending.values())
+                    left += [ticket for ticket in ending if ticket is not None]
             kept = self._admission.kept.values()
             left += [one.ticket for one in kept if one.ticket is not None]
             found = {(ticket.account, ticket.task_id): ticket for ticket in left}

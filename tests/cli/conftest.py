@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from attrs import frozen
 
 from solvestream.cli import main
-from solvestream.server import LocalService
+from solvestream.server import LocalService, Scripted, Settings, simulated_text
 
 KEYS = ("CAPTCHAAI_API_KEY", "CAPSOLVER_API_KEY", "SOLVORA_API_KEY", "SOLVORA_BASE_URL")
 
@@ -79,3 +80,25 @@ def spawn(*arguments, **options) -> subprocess.Popen[bytes]:
 def picture(number: int = 0) -> bytes:
     """Return what begins as a PNG does: enough for a service that makes its answers up."""
     return b"\x89PNG\r\n\x1a\n" + b"picture %d" % number
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A directory of five images, and their texts by name."""
+    texts = {}
+    for number in range(5):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+        texts[f"{number}.png"] = simulated_text(picture(number))
+    return tmp_path, texts
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A service that answers one image at once, and the others long after."""
+    first = hashlib.sha256(picture(0)).hexdigest()
+    script = {first: Scripted(latency=0.0), "*": Scripted(latency=60.0)}
+    with LocalService(Settings(script=script)) as service:
+        monkeypatch.setenv("SOLVORA_BASE_URL", service.url)
+        for name in KEYS[:3]:
+            monkeypatch.setenv(name, service.key)
+        yield service

@@ -9,7 +9,7 @@ import pytest
 import solvestream
 from tests.cli.conftest import spawn
 
-COMMANDS = ((), ("serve",), ("demo",), ("solve",), ("balance",))
+COMMANDS = ((), ("serve",), ("demo",), ("solve",), ("resume",), ("journal",), ("balance",))
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -93,6 +93,11 @@ def test_version(command):
         ["solve", "--local", "--deadline", "0", "a.png"],
         ["solve", "--local", "--base-url", "http://127.0.0.1:1", "a.png"],
         ["solve", "--service", "nobody", "a.png"],
+        ["solve", "--local", "--journal", "run.db", "a.png"],
+        ["resume"],
+        ["resume", "run.db"],
+        ["journal"],
+        ["journal", "run.db", "other.db"],
         ["balance"],
         ["balance", "--service", "solvora"],
         ["demo", "--tasks", "0"],
@@ -112,7 +117,7 @@ def test_a_wrong_call_says_so_and_does_nothing(words, command):
 
 
 @pytest.mark.parametrize("words", [["--key=made-up-secret"], ["--key", "made-up-secret"]])
-@pytest.mark.parametrize("name", ["solve", "balance"])
+@pytest.mark.parametrize("name", ["solve", "resume", "balance"])
 def test_a_key_given_as_an_argument_is_refused_and_not_repeated(name, words, command):
     """There is no option for it, and the complaint does not show it."""
     done = command(name, *words)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -10,23 +9,12 @@ import pytest
 from solvestream import Result, Text, Texts, Ticket
 from solvestream.cli.render import pictures
 from solvestream.cli.solve import line
-from solvestream.server import LocalService, Scripted, Settings, simulated_text
-from tests.cli.conftest import KEYS, picture, spawn
+from tests.cli.conftest import picture, spawn
 
 FIELDS = [
     *("path", "ok", "text", "confidence", "error"),
-    *("account", "elapsed", "polls", "cost", "ticket"),
+    *("account", "elapsed", "polls", "cost", "ticket", "redelivered"),
 ]
-
-
-@pytest.fixture
-def images(tmp_path):
-    """A directory of five images, and their texts by name."""
-    texts = {}
-    for number in range(5):
-        (tmp_path / f"{number}.png").write_bytes(picture(number))
-        texts[f"{number}.png"] = simulated_text(picture(number))
-    return tmp_path, texts
 
 
 def test_all_solved(command, accounts, service, images):
@@ -124,18 +112,6 @@ def test_a_line_is_plain_ascii(solution, text):
     told = json.dumps(line(Result(tag="odd\udcff.png", ok=True, solution=solution)))
     assert told.isascii()
     assert json.loads(told)["text"] == text
-
-
-@pytest.fixture
-def slow(monkeypatch):
-    """A service that answers one image at once, and the others long after."""
-    first = hashlib.sha256(picture(0)).hexdigest()
-    script = {first: Scripted(latency=0.0), "*": Scripted(latency=60.0)}
-    with LocalService(Settings(script=script)) as service:
-        monkeypatch.setenv("SOLVORA_BASE_URL", service.url)
-        for name in KEYS[:3]:
-            monkeypatch.setenv(name, service.key)
-        yield service
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

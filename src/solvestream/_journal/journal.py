@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -83,13 +84,10 @@ class Journal:
         place = Path(path).resolve()
         if place.is_dir():
             raise JournalError(f"journal {place}: it is a directory; give the path of a file")
-        lock = ProcessLock(place)
-        try:
-            store = Store.open(place, keep=keep, synchronous=synchronous)
-        except BaseException:
-            lock.release()
-            raise
-        journal = cls(place, lock, Writer(store, retry, pace), store.left, store.last + 1)
+        store = Store.open(place, keep=keep, synchronous=synchronous)
+        writer = Writer(store, retry, pace)
+        journal = cls(place, store.lock, writer, store.left, store.last + 1)
+        weakref.finalize(journal, writer.end).atexit = False  # the writer sees to that itself
         for entry in store.left:
             journal._open(entry.row, entry.job_key)
         return journal
@@ -104,10 +102,9 @@ class Journal:
 
         Raises `JournalError` when records of what is paid could not be written.
         """
-        if not self._lock.held:
+        if not self.held:
             return
         self._writer.close()
-        self._lock.release()
         if owed := sum(map(len, self._writer.owed.values())):
             raise JournalError(f"{self._writer.failure}; {owed} records of paid tasks are lost")
 
@@ -122,6 +119,11 @@ class Journal:
     def row_of(self, job_key: str) -> int | None:
         """Return the open row of a job, this process's or an earlier one's."""
         return self._rows.get(job_key)
+
+    @property
+    def held(self) -> bool:
+        """Whether this process may write: not after `close`, and not in a forked child."""
+        return self._lock.held
 
     @property
     def failure(self) -> JournalError | None:
@@ -202,7 +204,7 @@ class Journal:
         """Note the answer, or the error that is the end; hand it over after `done`.
 
         A task that goes on elsewhere, as when the client is closed, has not ended. Of two ends
-        the first stands.
+        the first stands, but an answer takes the place of an error.
         """
         self._check(row)
         why = None if error is None else values.encode_error(error)
@@ -217,7 +219,7 @@ class Journal:
     # Inside
 
     def _put(self, step: Step, row: tuple[Value, ...], done: Done | None) -> None:
-        if not self._lock.held:
+        if not self.held:
             raise JournalError(f"journal {self.path}: it is closed, or open in a parent process")
         self._writer.put(step, row, done)
 
@@ -242,10 +244,13 @@ class Journal:
         del self._rows[self._check(row)], self._keys[row]
 
     def _noted(self, row: int, done: Done, error: JournalError | None) -> None:
-        """Pass on what became of an intent; one that was not written is no longer open."""
+        """Pass on what became of an intent; one that was not written is no longer open.
+
+        The error is shared by all that could not be written, and each job gets its own.
+        """
         if error is not None and row in self._keys:
             self._close_row(row)
-        done(error)
+        done(None if error is None else JournalError(*error.args))
 
 
 def _real(number: float | None) -> float | None:

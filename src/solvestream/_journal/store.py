@@ -23,6 +23,7 @@ from typing import Literal
 
 from attrs import define, frozen
 
+from solvestream._journal.lock import ProcessLock
 from solvestream._journal.values import Entry, decode
 from solvestream.errors import JournalError
 
@@ -46,6 +47,8 @@ BUSY = 1.0
 ROWS = 512
 """Rows of one statement at most; fewer where SQLite is of before 2020 and takes 999 values."""
 
+_LEFT = "taken_at IS NULL AND"
+
 Value = str | bytes | float | None
 Synchronous = Literal["normal", "full"]
 
@@ -65,11 +68,11 @@ class Step:
         return cls(f"INSERT INTO job ({columns}) VALUES", f"({marks})", then)
 
     @classmethod
-    def later(cls, columns: str, unless: str) -> Step:
-        """Return the step that fills further columns of a row, `unless` that one is filled."""
+    def later(cls, columns: str, where: str) -> Step:
+        """Return the step that fills further columns of a row, where that holds."""
         names = columns.split(", ")[1:]
         filled = ", ".join(f"{name} = excluded.{name}" for name in names)
-        then = f"ON CONFLICT (id) DO UPDATE SET {filled} WHERE {unless} IS NULL"
+        then = f"ON CONFLICT (id) DO UPDATE SET {filled} WHERE {where}"
         return cls.into(columns, then)
 
 
@@ -81,9 +84,12 @@ def _sql(step: Step, rows: int) -> str:
 _INTENT = "id, job_key, account, kind, tag, queued_at, submitted_at"
 INTENT = Step.into(_INTENT)
 ADOPTED = Step.into(f"{_INTENT}, accepted_at, task_id")
-ACCEPTED = Step.later("id, accepted_at, task_id", "accepted_at")
-ENDED = Step.later("id, ended_at, looks, cost, expires_at, error, solution", "ended_at")
-ACKED = Step.later("id, taken_at, solution", "taken_at")
+ACCEPTED = Step.later("id, accepted_at, task_id", "accepted_at IS NULL")
+ENDED = Step.later(
+    "id, ended_at, looks, cost, expires_at, error, solution",
+    "ended_at IS NULL OR error IS NOT NULL AND excluded.error IS NULL",
+)
+ACKED = Step.later("id, taken_at, solution", "taken_at IS NULL")
 REFUSED = Step("DELETE FROM job WHERE id IN (", "?", ")")
 STEPS = (INTENT, ADOPTED, ACCEPTED, ENDED, ACKED, REFUSED)
 """In the order of a job's life, in which they may so be written whatever order rows came in."""
@@ -93,26 +99,30 @@ Round = Mapping[Step, Sequence[tuple[Value, ...]]]
 
 @define(eq=False)
 class Store:
-    """An open journal file. Its caller holds the lock; one thread uses it at a time.
+    """An open journal file and the lock on it; one thread uses it at a time.
 
     Attributes:
         path: of the file.
+        lock: held until it is closed.
         keep: acknowledged rows kept at most, to within 1,000.
         left: rows that were not acknowledged when it was opened.
         last: the highest row number then; 0 for none.
     """
 
     path: Path
+    lock: ProcessLock
     keep: int
     connection: sqlite3.Connection
     left: tuple[Entry, ...] = ()
     last: int = 0
     _acked: int = 0
     _most: int = ROWS
+    _file: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, path: Path, *, keep: int, synchronous: Synchronous) -> Store:
         """Open or create a journal. Raises `JournalError`; a file that is none is not touched."""
+        lock = ProcessLock(path)
         try:
             fresh = _create(path) or _inspect(path, check=True)
             for one in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
@@ -120,12 +130,15 @@ class Store:
                     one.chmod(0o600)
             connection = _connect(path, "rw")
             try:
-                store = cls(path, keep, connection)
+                store = cls(path, lock, keep, connection)
                 store._prepare(fresh, synchronous)
             except BaseException:
                 connection.close()
                 raise
-        except (OSError, sqlite3.Error) as error:
+        except BaseException as error:
+            lock.release()
+            if not isinstance(error, OSError | sqlite3.Error):
+                raise
             problem = explain(path, error)
         else:
             return store
@@ -133,6 +146,7 @@ class Store:
 
     def _prepare(self, fresh: bool, synchronous: Synchronous) -> None:
         run = self.connection.execute
+        self._file = _file(self.path)
         run("PRAGMA journal_mode = WAL")
         run(f"PRAGMA synchronous = {synchronous}")
         run("PRAGMA journal_size_limit = 67108864")
@@ -147,14 +161,17 @@ class Store:
             run("COMMIT")
         self._acked = run("SELECT count(*) FROM job WHERE taken_at IS NOT NULL").fetchone()[0]
         self.last = run("SELECT coalesce(max(id), 0) FROM job").fetchone()[0]
-        self.left = tuple(_entries(self.path, self.connection, "taken_at IS NULL AND"))
+        self.left = tuple(_entries(self.path, self.connection, _LEFT))
 
     def write(self, steps: Round, *, probe: bool = False) -> None:
-        """Write a round, all or nothing; raises `sqlite3.Error`.
+        """Write a round, all or nothing; raises `sqlite3.Error`, `OSError` or `JournalError`.
 
         With `probe`, write some pages more and take them back: there is room for new rows.
         """
         run = self.connection.execute
+        if _file(self.path) != self._file:  # what went into it would be found by nobody
+            why = "it was moved or removed while in use; put it back, and it goes on by itself"
+            raise JournalError(f"journal {self.path}: {why}")
         try:
             run("BEGIN IMMEDIATE")
             for step in STEPS:
@@ -185,15 +202,16 @@ class Store:
         return self.connection.execute(f"DELETE FROM job WHERE id IN ({oldest})", (count,)).rowcount  # noqa: S608 - no outside text
 
     def close(self) -> None:
-        """Fold the log into the file and close it."""
+        """Fold the log into the file, close it, and let another process have it."""
         with contextlib.suppress(sqlite3.Error):  # what is written stays in the log
             self.connection.close()
+        self.lock.release()
 
 
-def read_journal(path: str | os.PathLike[str]) -> Iterator[Entry]:
+def read_journal(path: str | os.PathLike[str], *, left: bool = False) -> Iterator[Entry]:
     """Yield all that a journal holds, oldest first, while a run may be going on.
 
-    It takes no lock that a writer would notice, and reads 1,000 rows at a time. Blocks on the
+    With `left`, only what nobody has acknowledged. It takes no lock that a writer would notice, and reads 1,000 rows at a time. Blocks on the
     disk. Raises `JournalError` for a file that is missing, broken or no journal.
     """
     place = Path(path).absolute()
@@ -202,7 +220,7 @@ def read_journal(path: str | os.PathLike[str]) -> Iterator[Entry]:
         if _inspect(place):
             return
         with contextlib.closing(_connect(place, "ro")) as connection:
-            yield from _entries(place, connection, "")
+            yield from _entries(place, connection, _LEFT if left else "")
     except (OSError, sqlite3.Error) as error:
         problem = explain(place, error)
     if problem is not None:
@@ -211,6 +229,8 @@ def read_journal(path: str | os.PathLike[str]) -> Iterator[Entry]:
 
 def explain(path: Path, error: Exception) -> JournalError:
     """Return the error that names the file, what is wrong, and the remedy."""
+    if isinstance(error, JournalError):
+        return error
     if isinstance(error, OSError):
         what, remedy = error.strerror or type(error).__name__, "give the path of a file"
         return JournalError(f"journal {path}: {what}; {remedy} in a directory that can be written")
@@ -240,6 +260,15 @@ def _create(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Return which file a path leads to."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _inspect(path: Path, *, check: bool = False) -> bool:

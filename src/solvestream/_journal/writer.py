@@ -10,11 +10,13 @@ is tried every `retry` seconds.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from weakref import WeakSet
 
 from attrs import define, field
 
@@ -63,6 +65,7 @@ class Writer:
         self._post = post
         self._thread = threading.Thread(target=self._run, name="solvestream-journal", daemon=True)
         self._thread.start()
+        _RUNNING.add(self)
 
     def put(self, step: Step, row: tuple[Value, ...], done: Done | None) -> None:
         """Have a row written, and `done` told of it in the owner's thread."""
@@ -72,13 +75,24 @@ class Writer:
 
     def close(self) -> None:
         """Write what is left, and close the store. Blocks."""
-        self._closing = True
-        self._wake.set()
+        self.end()
         if self._thread is not None:
             self._thread.join()
-        self.store.close()
+
+    def end(self) -> None:
+        """Have what is left written and the store closed, without waiting for it."""
+        self._closing = True
+        self._wake.set()
+        if self._thread is None:
+            self.store.close()
 
     def _run(self) -> None:
+        try:
+            self._write_until_closed()
+        finally:
+            self.store.close()
+
+    def _write_until_closed(self) -> None:
         while not self._closing or self.queue:
             self._wake.wait(None if self.failure is None else self._retry_at - time.monotonic())
             self._wake.clear()
@@ -129,6 +143,17 @@ class Writer:
         for rows in self.owed.values():
             rows.clear()
         return None
+
+
+_RUNNING: WeakSet[Writer] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Write what is left where nobody closed the client before the interpreter ends."""
+    for writer in list(_RUNNING):
+        if writer.store.lock.held:  # and not in a forked child, which has no thread
+            writer.close()
 
 
 def _tell(told: list[tuple[Done, JournalError | None]]) -> None:

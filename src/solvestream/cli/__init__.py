@@ -1,4 +1,4 @@
-"""The command line: `solvestream serve`, `demo`, `solve` and `balance` (extra `cli`).
+"""The command line: `solve`, `resume`, `journal`, `balance`, `serve` and `demo` (extra `cli`).
 
 Importing this costs nothing; what a command needs is imported when it runs.
 """

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, UnknownOptionError
 from cyclopts.validators import Number
 
 import solvestream
-from solvestream import ImageToText, InvalidTask, UsageError
+from solvestream import ImageToText, InvalidTask, JournalError, UsageError
 from solvestream.cli.accounts import Service, at_local, from_environment
 from solvestream.cli.extras import CannotRun, need
 
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     except (UsageError, InvalidTask) as error:
         print(f"solvestream: {error}", file=sys.stderr)
         return 2
-    except CannotRun as error:
+    except (CannotRun, JournalError) as error:
         print(f"solvestream: {error}", file=sys.stderr)
         return 1
 
@@ -159,13 +159,14 @@ def solve(
         bool, Parameter(help="Results in the order of the images.", negative="")
     ] = False,
     deadline: Annotated[float | None, Parameter(help="Seconds for each image.")] = None,
+    journal: Annotated[str | None, Parameter(help="File that survives a crash.")] = None,
     image: ImageOptions | None = None,
 ) -> int:
     """Read the text in images: one line of JSON a result, as it comes.
 
     Progress goes to stderr. Keys come from the environment alone, as arguments show in process lists: CAPTCHAAI_API_KEY,
     CAPSOLVER_API_KEY, SOLVORA_API_KEY with SOLVORA_BASE_URL. When stopped, it prints tickets of
-    what was paid on stderr.
+    what was paid on stderr; with --journal, `solvestream resume` goes on.
     """
     from solvestream.cli import paths as found  # noqa: PLC0415 - imported when used
     from solvestream.cli.solve import solve  # noqa: PLC0415 - imported when used
@@ -174,18 +175,60 @@ def solve(
         raise UsageError("solve: name image files or directories")
     options: dict[str, Any] = asdict(image or ImageOptions()) | {"deadline": deadline}
     ImageToText(b"any", **options).check()
-    tasks = found.tasks(paths, **options)
+    tasks = found.tasks(paths, keyed=journal is not None, **options)
+    how: dict[str, Any] = {"in_flight": in_flight, "ordered": ordered, "journal": journal}
     if not local:
-        accounts = from_environment(service, base_url)
-        return solve(tasks, accounts, in_flight=in_flight, ordered=ordered)
-    if base_url:
-        raise UsageError("--base-url: --local has its own; leave one of them out")
+        return solve(tasks, from_environment(service, base_url), **how)
+    if base_url or journal:
+        name = "--base-url" if base_url else "--journal"
+        raise UsageError(f"{name}: not with --local, which ends with the run")
     need("local")
     from solvestream.cli.local import local_service  # noqa: PLC0415 - imported when used
 
     with local_service() as here:
-        accounts = [at_local(service or "capsolver", here.url, here.key)]
-        return solve(tasks, accounts, in_flight=in_flight, ordered=ordered)
+        return solve(tasks, [at_local(service or "capsolver", here.url, here.key)], **how)
+
+
+@app.command
+def resume(
+    path: Annotated[str, Parameter(help="The journal of `solve --journal`.")],
+    /,
+    *,
+    service: Annotated[
+        Service | None, Parameter(help="Whose account; default: all in the environment.")
+    ] = None,
+    base_url: Annotated[str | None, Parameter(help="Address of the service.")] = None,
+    in_flight: Annotated[int, Parameter(help="Tasks under way at most.", validator=_count)] = 1_000,
+) -> int:
+    """Finish what an earlier run left in its journal; prints as `solve` does.
+
+    Paid tasks are looked up again, and nothing is bought. Results that were printed just before
+    the end may come again, with `redelivered` true. What may have been bought, and has no id, is
+    a `SubmitUnknown`. Keys come from the environment alone: CAPTCHAAI_API_KEY, CAPSOLVER_API_KEY,
+    SOLVORA_API_KEY with SOLVORA_BASE_URL. Stopped, it can be called again.
+    """
+    from solvestream.cli.solve import resume  # noqa: PLC0415 - imported when used
+
+    return resume(path, from_environment(service, base_url), in_flight=in_flight)
+
+
+@app.command
+def journal(
+    path: Annotated[str, Parameter(help="The journal.")],
+    /,
+    *,
+    left: Annotated[bool, Parameter(help="Only what nobody has taken yet.", negative="")] = False,
+    json: Annotated[bool, Parameter(help="JSON lines on a terminal too.", negative="")] = False,
+) -> int:
+    """Show what is in a journal, also while a run is writing it.
+
+    A table on a terminal, a line of JSON for each task elsewhere, and how many are in which
+    state: `intent` (about to be sent), `accepted`, `solved`, `failed`, `rejected`, `lost`,
+    `unknown` (may have been bought) or `expired`; and `taken` once the reader had it.
+    """
+    from solvestream.cli.journal import journal  # noqa: PLC0415 - imported when used
+
+    return journal(path, left=left, as_json=json)
 
 
 @app.command

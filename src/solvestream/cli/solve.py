@@ -1,11 +1,12 @@
-"""`solvestream solve`: image tasks in, one line of JSON a result out, nothing paid is lost."""
+"""`solvestream solve` and `resume`: one line of JSON a result, and nothing paid is lost."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -24,28 +25,70 @@ from solvestream import (
     Texts,
     Ticket,
 )
+from solvestream._journal.store import read_journal
+from solvestream._journal.values import encode_solution
 from solvestream.cli.accounts import Account
 from solvestream.cli.progress import Meter
+from solvestream.solutions import Solution
+
+Open = Callable[[Client], ResultStream[Any]]
 
 
 def solve(
-    tasks: Sequence[ImageToText], accounts: Sequence[Account], *, in_flight: int, ordered: bool
+    tasks: Sequence[ImageToText],
+    accounts: Sequence[Account],
+    *,
+    in_flight: int,
+    ordered: bool,
+    journal: str | None = None,
 ) -> int:
     """Read images and print their results; return the exit code.
 
     Whatever ends it early, a result that has come is printed, and tickets of what was paid and
-    not printed go to standard error, a line of JSON each.
+    not printed go to standard error, a line of JSON each. With a journal, both stay in it, and
+    standard error says how to go on.
     """
+
+    def results(client: Client) -> ResultStream[Text]:
+        return client.stream(tasks, in_flight=in_flight, ordered=ordered)
+
+    return _print_results(results, accounts, {"images": len(tasks)}, journal)
+
+
+def resume(journal: str, accounts: Sequence[Account], *, in_flight: int) -> int:
+    """Print what earlier runs left in a journal; return the exit code.
+
+    Raises `JournalError` when there is no such journal, or another process uses it.
+    """
+    left = sum(1 for _ in read_journal(journal, left=True))
+
+    def results(client: Client) -> ResultStream[Any]:
+        return client.resume(in_flight=in_flight)
+
+    return _print_results(results, accounts, {"tasks": left}, journal)
+
+
+def _print_results(
+    results: Open, accounts: Sequence[Account], totals: dict[str, int], journal: str | None
+) -> int:
     live = sys.stderr.isatty() and not sys.stdout.isatty()
-    run = _Run(Meter({"images": len(tasks)}, live=live))
+    run = _Run(Meter(totals, live=live), journal)
     try:
         with run.meter, _sigterm_as_ctrl_c():
-            read = partial(run.read, tasks, accounts, in_flight=in_flight, ordered=ordered)
-            anyio.run(read)
+            anyio.run(partial(run.read, results, accounts))
     finally:
         for ticket in run.tickets:
             print(ticket.to_json(), file=sys.stderr)
+        if run.opened and journal is not None:
+            _tell_how_to_go_on(journal)
     return 1 if run.meter.failed else 0
+
+
+def _tell_how_to_go_on(journal: str) -> None:
+    if left := sum(1 for _ in read_journal(journal, left=True)):
+        what = "1 task is" if left == 1 else f"{left} tasks are"
+        go_on = f"solvestream resume {shlex.quote(journal)}"
+        print(f"{what} left in the journal; go on with: {go_on}", file=sys.stderr)
 
 
 @define
@@ -53,41 +96,41 @@ class _Run:
     """Where results go while they come.
 
     Attributes:
-        tickets: of what was paid and could not be printed.
+        journal: the file that keeps what is not printed, if any.
+        opened: the client was open, and its journal so.
+        tickets: of what was paid and could not be printed, without a journal.
     """
 
     meter: Meter
+    journal: str | None
+    opened: bool = False
     tickets: list[Ticket] = field(factory=list[Ticket])
 
-    async def read(
-        self,
-        tasks: Sequence[ImageToText],
-        accounts: Sequence[Account],
-        *,
-        in_flight: int,
-        ordered: bool,
-    ) -> None:
-        """Read all images."""
-        async with Client(*accounts) as client:
-            results = client.stream(tasks, in_flight=in_flight, ordered=ordered)
+    async def read(self, results: Open, accounts: Sequence[Account]) -> None:
+        """Read all results."""
+        async with Client(*accounts, journal=self.journal) as client:
+            self.opened = True
+            stream = results(client)
             try:
-                await self._print_all(results)
+                await self._print_all(stream)
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await client.aclose()  # ends the stream too: with answers, or with tickets
-                    await self._save_all(results)
+                    if self.journal is None:
+                        await self._save_all(stream)
                 raise
 
-    async def _print_all(self, results: ResultStream[Text]) -> None:
+    async def _print_all(self, results: ResultStream[Any]) -> None:
+        (name,) = self.meter.totals
         async for result in results:
             try:
                 await anyio.to_thread.run_sync(_print, result)  # a slow pipe must not stop looks
             except OSError:
                 self._save(result)
                 raise
-            self.meter.count("images", ok=result.ok)
+            self.meter.count(name, ok=result.ok)
 
-    async def _save_all(self, results: ResultStream[Text]) -> None:
+    async def _save_all(self, results: ResultStream[Any]) -> None:
         """Print what has come after all; of the rest keep the tickets."""
         with suppress(ClientClosed):  # the source is told so too
             async for result in results:
@@ -99,14 +142,14 @@ class _Run:
                 except OSError:
                     self._save(result)
 
-    def _save(self, result: Result[Text]) -> None:
-        if result.ticket is not None:
+    def _save(self, result: Result[Any]) -> None:
+        if result.ticket is not None and self.journal is None:
             self.tickets.append(result.ticket)
 
 
 def line(result: Result[Any]) -> dict[str, Any]:
     """Return a result as the object that is printed."""
-    solution = result.solution
+    solution: Solution | None = result.solution
     text = solution.text if isinstance(solution, Text) else None
     return {
         "path": result.tag,
@@ -127,10 +170,18 @@ def line(result: Result[Any]) -> dict[str, Any]:
         "polls": result.polls,
         "cost": result.cost,
         "ticket": None if result.ticket is None else asdict(result.ticket),
-    }
+        "redelivered": result.redelivered,
+    } | _other(solution)
 
 
-def _print(result: Result[Text]) -> None:
+def _other(solution: Solution | None) -> dict[str, Any]:
+    """Return an answer that is no text, as a journal may hold it, under a name of its own."""
+    if solution is None or isinstance(solution, Text | Texts):
+        return {}
+    return {"solution": json.loads(encode_solution(solution))}
+
+
+def _print(result: Result[Any]) -> None:
     print(json.dumps(line(result)), flush=True)
 
 
