@@ -2,6 +2,7 @@
 
 python3 dev.py demo     install, then `solvestream demo` (further arguments are passed on)
 python3 dev.py test     install, then every check that CI makes (arguments go to pytest)
+python3 dev.py mutate   change the code in small ways, and see whether the tests notice
 python3 dev.py setup    install for development: editable, with all tools
 """
 
@@ -27,6 +28,7 @@ CHECKS = [
     ["mypy", "src"],
     ["pyright"],
     ["lint-imports", "--no-cache"],
+    ["bandit", "-q", "-c", "pyproject.toml", "-r", "src"],
 ]
 
 
@@ -44,6 +46,9 @@ def main() -> int:
     if what == "setup":
         install("-e", ".[demo]", "--group", "lint", "--group", "test", "--group", "bench")
         return 0
+    if what == "mutate":
+        install("-e", ".[demo]", "--group", "lint", "--group", "test", "--group", "bench")
+        return call(PYTHON, "-m", "tests.mutation", *rest)
     print(__doc__)
     return 2
 

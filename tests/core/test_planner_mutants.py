@@ -10,12 +10,15 @@ from attrs import frozen
 from solvestream._core import planner as planner_module
 from solvestream._core.actions import IDLE, Look, Submit
 from solvestream._core.budget import Budget
-from solvestream._core.job import Abandoned, Expired, NoReply, Unfit
+from solvestream._core.job import Abandoned, Expired, NoReply, OverBudget, Unfit
 from solvestream._core.lifecycle import State
 from solvestream._core.planner import (
+    ADVICE,
+    CONFIRMED,
     CUT_SHORT,
     DEADLINE_PASSED,
     DELETED,
+    HINT_SECONDS,
     PAST,
     PAST_SECONDS,
 )
@@ -32,6 +35,7 @@ from solvestream._outcomes import (
     Unknown,
 )
 from solvestream._wire import Broken, Sent, Trouble
+from solvestream.errors import AccountError
 from solvestream.solutions import Text
 from tests.core.support import FakePace, FakeTraits, make_job, make_planner, queue
 
@@ -225,19 +229,10 @@ def test_a_price_is_held_against_the_budget():
 
 def test_a_code_says_why_a_task_waits():
     """The last code of a service is kept for the time when the task has waited in vain."""
-    for outcome, code in ((Busy("FULL"), "FULL"), (Throttled("FAST"), "FAST")):
-        planner = planner_of()
-        (job,) = queue(planner, 1)
-        submit(planner, outcome=outcome)
-        assert (job.said, planner.refusal) == (code, code if code == "FULL" else None)
-    planner = planner_of(resubmit_unknown=True)
-    (job,) = queue(planner, 1)
-    submit(planner, outcome=Unknown("in trouble", "E_TROUBLE"))
-    assert job.said == "E_TROUBLE"
     planner = planner_of()
     (job,) = queue(planner, 1)
-    submit(planner, outcome=AccountDown("E_KEY", "key"))
-    assert job.said == "E_KEY"
+    submit(planner, outcome=Busy("FULL"))
+    assert (job.said, planner.refusal) == ("FULL", "FULL")
 
 
 @pytest.mark.parametrize(("blame", "state"), [("task", State.FAILED), ("input", State.REJECTED)])
@@ -537,3 +532,210 @@ def test_what_was_never_sent_costs_nothing():
     job.wanted = False
     planner.submitted(action, Busy("E"), 0.0)
     assert planner.budget.spent == 0.0
+
+
+def test_without_a_price_nothing_is_reserved():
+    """Nothing is known of what a task costs, so no budget is asked."""
+    planner = planner_of()
+    queue(planner, 1)
+    submit(planner)
+    assert planner.reserved == 0.0
+    look(planner, 10.0, SOLVED)
+    assert planner.budget.spent == 0.0
+
+
+def test_a_spent_budget_closes_the_account_and_says_so():
+    """What may be spent and what is; an account that is down for itself says that instead."""
+    planner = planner_of(price=2.0)
+    planner.budget = Budget(3.0, spent=1.5)
+    found = planner.closed()
+    assert isinstance(found, OverBudget)
+    assert (found.limit, found.spent) == (3.0, 1.5)
+    planner.health.down = AccountDown("E", "key")
+    assert planner.closed() is planner.health.down
+    planner.health.down, planner.budget = None, Budget(3.0, spent=1.0)
+    assert planner.closed() is None
+
+
+def test_what_a_balance_was_refused_with_holds_for_submits():
+    """A bad key closes the account, a ban leaves the service in peace; a riddle does nothing."""
+    planner = planner_of()
+    planner.warned(AccountError("no", code="E_KEY", cause="key"), 0.0)
+    assert planner.closed() == AccountDown("E_KEY", "key")
+    planner = planner_of()
+    planner.warned(AccountError("no", cause="ban", retry_after=60.0), 5.0)
+    assert planner.health.breaker.ready_at() == 65.0
+    planner = planner_of()
+    planner.warned(AccountError("no"), 0.0)
+    assert (planner.closed(), planner.health.breaker.ready_at()) == (None, -math.inf)
+
+
+def test_a_look_knows_whether_it_is_a_probe():
+    """It is one while the breaker is half-open."""
+    planner = planner_of()
+    queue(planner, 2)
+    for _ in range(2):
+        submit(planner)
+    assert planner.next_action(10.1).probe is False
+    planner.health.breaker.trip(planner.health.breaker.epoch, 10.1, 5.0)
+    assert planner.next_action(15.2).probe is True
+
+
+@pytest.mark.parametrize(("batch", "due"), [(1, 10.02), (2, 10.2)])
+def test_looks_that_share_a_request_wait_a_little_for_each_other(batch, due):
+    """0.2 s, where one request looks at several ids; else next to nothing."""
+    planner = planner_of(max_batch=batch)
+    queue(planner, 1)
+    submit(planner, 0.001)
+    assert planner.next_action(0.001).until == pytest.approx(due)
+
+
+# Waiting as long as the service says
+
+
+@pytest.mark.parametrize(
+    ("outcome", "until"),
+    [
+        (Busy("E", ADVICE), -math.inf),
+        (Busy("E", ADVICE + 1), 100.0 + ADVICE + 1),
+        (Busy("E"), -math.inf),
+        (Throttled("E", 7.0), 107.0),
+        (Throttled("E"), 100.0),
+    ],
+    ids=str,
+)
+def test_a_wait_that_was_asked_for_is_kept(outcome, until):
+    """The usual advice for a full account is left to the gate; longer waits are the service's."""
+    planner = planner_of()
+    queue(planner, 2)
+    submit(planner, 100.0, outcome)
+    assert planner._hold == until
+
+
+def test_a_hold_is_over_at_its_moment():
+    """Not a moment later; a shorter one does not end a longer one."""
+    planner = planner_of()
+    queue(planner, 2)
+    first, second = begin(planner), begin(planner)
+    planner.submitted(first, Busy("E", 50.0), 0.0)
+    planner.submitted(second, Busy("E", 20.0), 0.0)
+    assert planner._hold == 50.0
+    planner.gate.limit, planner.gate._in_a_row = math.inf, 0
+    assert not planner.more(49.9)
+    assert planner.more(50.0)
+
+
+# Hints
+
+
+def test_hints_are_counted_and_heard():
+    """A known id is looked at now; a stray one is remembered for a moment."""
+    planner = planner_of()
+    queue(planner, 3)
+    jobs = [submit(planner), submit(planner)]
+    for job in jobs:
+        assert planner.hint(job.task_id, 1.0)
+    for name in ("x", "y"):
+        assert not planner.hint(name, 1.0)
+    assert (planner.counts.hints, planner.counts.stray_hints) == (2, 2)
+    assert planner._hints == {"x": 1.0, "y": 1.0}
+    assert isinstance(planner.next_action(1.1), Look)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first"), [(HINT_SECONDS, 20.0), (HINT_SECONDS + 1, 30.0)], ids=["soon", "late"]
+)
+def test_a_hint_that_was_faster_than_the_reply_is_heard(seconds, first):
+    """The task is looked at when it is accepted; an old hint is no longer believed."""
+    planner = planner_of()
+    queue(planner, 1)
+    action = begin(planner, 0.0)
+    planner.hint("7", 20.0 - seconds)
+    planner.submitted(action, Accepted("7"), 20.0)
+    assert planner._looks.next == pytest.approx(first, abs=0.05)
+    assert planner._hints == {}
+
+
+def test_the_oldest_hints_are_forgotten_first(monkeypatch):
+    """As many as are kept, and no more."""
+    monkeypatch.setattr(planner_module, "HINTS", 2)
+    planner = planner_of()
+    for now, name in enumerate("xyz"):
+        planner.hint(name, float(now))
+    assert planner._hints == {"y": 1.0, "z": 2.0}
+
+
+def test_a_look_that_was_moved_up_is_not_made_twice():
+    """After a hint the next look is an interval later; the one that was planned is off."""
+    planner = planner_of(pacing=FakePace(first_look=10, interval=7))
+    queue(planner, 1)
+    job = submit(planner)
+    planner.hint(job.task_id, 5.0)
+    look(planner, 5.1, Pending())
+    assert planner.next_action(11.0).until == pytest.approx(12.1, abs=0.05)
+
+
+# Answers that may be cut short
+
+
+def test_an_answer_that_may_be_cut_is_seen_several_times():
+    """The same each time; another one starts the count anew. Then nothing of it is kept."""
+    planner = planner_of(pacing=FakePace(first_look=1, interval=1))
+    (job,) = queue(planner, 1)
+    submit(planner)
+    part, whole = (Solved(Text(text), verified=False) for text in ("x", "xy"))
+    seen = [part] * 2 + [whole] * CONFIRMED
+    for number, outcome in enumerate(seen, 1):
+        assert not planner.ended
+        look(planner, 2.0 * number, outcome)
+    assert (end_of(planner), job.looks) == (whole, len(seen))
+    assert planner._unsure == {}
+
+
+def test_answers_of_two_jobs_are_not_taken_for_one():
+    """Each has its own count."""
+    planner = planner_of(pacing=FakePace(first_look=1, interval=1))
+    queue(planner, 2)
+    for _ in range(2):
+        submit(planner)
+    part = Solved(Text("x"), verified=False)
+    for number in range(1, CONFIRMED):
+        look(planner, 2.0 * number, part)
+        look(planner, 2.0 * number, part)
+    assert not planner.ended
+    assert len(planner._unsure) == 2
+
+
+# What has fallen due
+
+
+def test_a_due_job_that_has_ended_is_passed_over():
+    """Its deadline passed between falling due and being looked at."""
+    planner = planner_of()
+    queue(planner, 2)
+    first, second = submit(planner), submit(planner)
+    planner.urgency(10.1)
+    planner.expire(first, 10.1)
+    action = planner.next_action(10.1)
+    assert action.jobs == [second]
+    assert planner.next_action(10.1) is IDLE
+
+
+def test_a_job_to_look_at_alone_ends_a_batch():
+    """It waits for a request of its own, and those before it are looked at together."""
+    planner = planner_of(max_batch=3)
+    jobs = queue(planner, 3)
+    for _ in range(3):
+        submit(planner)
+    planner._alone.add(jobs[2])
+    assert planner.next_action(10.3).jobs == jobs[:2]
+    assert planner.next_action(10.3).jobs == jobs[2:]
+
+
+def test_attempts_add_up():
+    """One that did not leave whole and one that was taken are two."""
+    planner = planner_of()
+    (job,) = queue(planner, 1)
+    submit(planner, 0.0, Broken(Trouble.RESET, Sent.PART, "host:1: cut"))
+    submit(planner, 10.0)
+    assert job.attempts == 2

@@ -105,7 +105,8 @@ def test_the_error_of_a_small_call_says_who_and_what(outcome, kind, text, code):
     error = as_error(outcome, "mine")
     assert type(error) is kind
     assert (str(error), error.code, error.account) == (text, code, "mine")
-    assert getattr(error, "retry_after", None) == getattr(outcome, "retry_after", None)
+    for name in ("retry_after", "cause"):
+        assert getattr(error, name, None) == getattr(outcome, name, None)
 
 
 def test_only_a_code_that_begins_as_one_is_one():

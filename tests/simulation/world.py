@@ -323,12 +323,7 @@ class Service:
                 for order in exchange.tells:
                     order.answered_at = min(order.answered_at, now)
         ban = exchange.period is not None and exchange.period.kind == "ban"
-        if (
-            ban
-            and exchange.proper
-            and not isinstance(reply, Broken)
-            and reply.status != 429
-        ):
+        if ban and exchange.proper and not isinstance(reply, Broken) and reply.status != 429:
             self.banned_until = max(
                 self.banned_until, exchange.period.end if exchange.period else 0
             )
