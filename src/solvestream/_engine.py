@@ -122,6 +122,7 @@ class Engine:
     _kicked: anyio.Event = field(factory=anyio.Event)
     _begin: Callable[[Request, Take], None] = field(init=False)
     _to_spawn: deque[tuple[Any, ...]] = field(factory=deque[tuple[Any, ...]])
+    _awake: bool = False
     _beginning: bool = False
     _submits: int = 0
     _wire: set[Submit | Look] = field(factory=set[Submit | Look])
@@ -224,7 +225,9 @@ class Engine:
 
     def kick(self) -> None:
         """Tell the keeper that something has changed; many kicks are one wake-up."""
-        self._kicked.set()
+        if not self._awake:
+            self._awake = True
+            self._kicked.set()
 
     def job_of(self, ticket: Ticket) -> Job | None:
         """Return the job of a ticket: under way, or ended and about to be handed over."""
@@ -268,6 +271,7 @@ class Engine:
     async def _keep_time(self) -> None:
         while not self.closing:
             self._kicked = anyio.Event()
+            self._awake = False
             while self._to_spawn:
                 self.spawn(*self._to_spawn.popleft())
             now = self._on_time()

@@ -131,11 +131,15 @@ class ImageToText(Task[Text]):
     def check(self) -> None:
         """Raise `InvalidTask` for options out of range; the image itself is checked by `load`."""
         super().check()
-        _check_range("numeric", self.numeric, 0, 4)
-        _check_range("language", self.language, 0, 2)
-        _check_range("min_length", self.min_length, 1, 20)
-        _check_range("max_length", self.max_length, 1, 20)
-        _check_range("score", self.score, 0.8, 1)
+        for name, value, low, high in (
+            ("numeric", self.numeric, 0, 4),
+            ("language", self.language, 0, 2),
+            ("min_length", self.min_length, 1, 20),
+            ("max_length", self.max_length, 1, 20),
+            ("score", self.score, 0.8, 1),
+        ):
+            if value is not None:
+                _check_range(name, value, low, high)
         if (self.min_length or 0) > (self.max_length or 20):
             raise _invalid(
                 "min_length", self.min_length, f"it exceeds max_length={self.max_length}; swap them"
@@ -219,7 +223,8 @@ class RecaptchaV3(Task[Token]):
         """Raise `InvalidTask` for a missing key, a bad URL, score or proxy."""
         super().check()
         _check_fields(self, "site_key")
-        _check_range("min_score", self.min_score, 0, 1)
+        if self.min_score is not None:
+            _check_range("min_score", self.min_score, 0, 1)
 
 
 @frozen
@@ -379,8 +384,8 @@ def _check_fields(task: Any, *required: str) -> None:
         proxy.check()
 
 
-def _check_range(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= _number(value) <= high:
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= _number(value) <= high:
         raise _invalid(name, value, f"give {low} to {high}")
 
 

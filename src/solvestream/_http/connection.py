@@ -108,6 +108,7 @@ class Connection(asyncio.BufferedProtocol):
     _rest: memoryview | None = None
     _exchange: Exchange | None = None
     _fresh_limit: float = _FRESH
+    _poll: select.poll | None = None
     _reader: ReplyReader = field(factory=ReplyReader)
     _transport: asyncio.Transport = field(init=False)
     _socket: asyncio.Transport = field(init=False)
@@ -286,9 +287,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _readable(self) -> bool:
         """Ask the operating system whether bytes or the end of the connection wait to be read."""
-        descriptor: int = self._transport.get_extra_info("socket").fileno()
-        if hasattr(select, "poll"):
-            poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
-            return bool(poll.poll(0))
-        return bool(select.select([descriptor], [], [], 0)[0])
+        if self._poll is None:
+            descriptor: int = self._transport.get_extra_info("socket").fileno()
+            if not hasattr(select, "poll"):
+                return bool(select.select([descriptor], [], [], 0)[0])
+            self._poll = select.poll()
+            self._poll.register(descriptor, select.POLLIN)
+        return bool(self._poll.poll(0))

@@ -10,9 +10,10 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, cast
 
-from attrs import field, frozen
+from attrs import define
 
 from solvestream._outcomes import AccountDown, Throttled, Unknown
 from solvestream._wire import Response
@@ -27,13 +28,16 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|!--)", re.IGNORECASE).match
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 class Number(str):
     """A JSON number, exactly as it was written; ids are never turned into numbers."""
 
     __slots__ = ()
 
 
-@frozen
+@define
 class Success:
     """A reply that says yes.
 
@@ -43,10 +47,10 @@ class Success:
     """
 
     value: object
-    beside: Mapping[str, Any] = field(factory=dict[str, Any])
+    beside: Mapping[str, Any] = _NOTHING
 
 
-@frozen
+@define
 class Refusal:
     """A reply that says no, or not yet: the service's code, and its words if any."""
 

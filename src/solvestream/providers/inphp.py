@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
+from operator import attrgetter
 from typing import Any, Literal
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -70,6 +71,13 @@ ANSWER_TTL: Mapping[str, float] = {
 
 _ONE_SHOT = Limits(connect=5.0, read=15.0, total=15.0)
 _BATCH = 100
+_URLENCODED = "application/x-www-form-urlencoded"
+_OPTIONS = attrgetter(
+    *("numeric", "case_sensitive", "min_length", "max_length", "phrase", "calc", "language"),
+    *("instructions", "module", "score", "website_url"),
+)
+_FORMS_KEPT = 64
+"""Encoded fields of images kept at most; they hold the key and are shown nowhere."""
 _PENDING = Pending()
 
 
@@ -104,6 +112,13 @@ def _plain(_: object, option: Attribute[Any], value: object) -> None:
     if not text.isascii() or not text.isprintable() or (url and "://" not in text):
         shape = "an absolute URL, as https://example.com/done" if url else "printable ASCII"
         raise UsageError(f"{option.name}: give {shape}")
+
+
+class _Forms(dict[tuple[object, ...], str]):
+    """Encoded fields by options. They hold the key, so `repr` shows none."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} forms>"
 
 
 @frozen(eq=False, repr=False, kw_only=True)
@@ -141,6 +156,7 @@ class InPhp(Account):
     _spelling: Spelling = field(init=False, repr=False)
     _codes: Codes = field(init=False, repr=False)
     _common: Form = field(init=False, repr=False)
+    _forms: _Forms = field(init=False, repr=False)
     _res: Secret = field(init=False, repr=False)
     _look: Secret = field(init=False, repr=False)
 
@@ -154,6 +170,7 @@ class InPhp(Account):
         self._set(
             _spelling=evolve(self.dialect.spelling, **own),
             _codes={**self.dialect.codes, **busy},
+            _forms=_Forms(),
             _common=json | {name: str(value) for name, value in common.items() if value},
             _res=Secret(
                 f"{self._path}/res.php?{urlencode({'key': self.key.reveal(), **json})}&action="
@@ -182,16 +199,31 @@ class InPhp(Account):
     def submit(self, task: Task[Any], image: bytes | None) -> Call[SubmitOutcome]:
         """Ask for a task to be worked on. Raises `InvalidTask` before a byte leaves."""
         self._check(task, self.capabilities.kinds)
+        if isinstance(task, ImageToText) and not task.upload:
+            return self._submit_image(task, image or b"")
         fields = {**self._common, **form(task, self._spelling)}
         for picture in task.images if isinstance(task, Bls) else ():
             self._sniff(picture)
         if not isinstance(task, ImageToText):
             return Call(self._post("/in.php", self._urlencoded(fields)), self._read_submit)
-        media_type = MEDIA_TYPES[self._sniff(image or b"")]
-        if task.upload:
-            body = self._multipart(fields, image or b"", media_type)
-        else:
-            body = self._urlencoded(fields, image or b"")
+        image = image or b""
+        media_type = MEDIA_TYPES[self._sniff(image)]
+        return self._send_image(self._multipart(fields, image, media_type))
+
+    def _submit_image(self, task: ImageToText, image: bytes) -> Call[SubmitOutcome]:
+        """Ask for an image as base64; most of a client's images have the same fields beside."""
+        self._sniff(image)
+        options = _OPTIONS(task)
+        fields = self._forms.get(options)
+        if fields is None:
+            form_of_task = form(task, self._spelling)
+            fields = urlencode({"key": self.key.reveal(), **self._common, **form_of_task})
+            if len(self._forms) < _FORMS_KEPT:
+                self._forms[options] = fields
+        body = b"%b&body=%b" % (fields.encode(), _quoted_base64(image))
+        return self._send_image((body, _URLENCODED))
+
+    def _send_image(self, body: tuple[bytes, str]) -> Call[SubmitOutcome]:
         if self.one_shot:
             return Call(self._post("/solve.php", body, _ONE_SHOT), self._read_one_shot)
         return Call(self._post("/in.php", body), self._read_submit)
@@ -225,12 +257,8 @@ class InPhp(Account):
     def _sniff(self, image: bytes) -> ImageType:
         return check_image(image, self.dialect.image_types, self.max_image_bytes, self.name)
 
-    def _urlencoded(self, fields: Form, image: bytes | None = None) -> tuple[bytes, str]:
-        form = "application/x-www-form-urlencoded"
-        if image is None:
-            return urlencode({"key": self.key.reveal(), **fields}).encode(), form
-        start = f"key={quote_plus(self.key.reveal())}&{_encoded(tuple(fields.items()))}&body="
-        return start.encode() + _quoted_base64(image), form
+    def _urlencoded(self, fields: Form) -> tuple[bytes, str]:
+        return urlencode({"key": self.key.reveal(), **fields}).encode(), _URLENCODED
 
     def _multipart(self, fields: Form, image: bytes, media_type: str) -> tuple[bytes, str]:
         return multipart({"key": self.key.reveal(), **fields}.items(), "file", image, media_type)
@@ -299,7 +327,9 @@ class InPhp(Account):
         return reply
 
     def _solved(self, kind: str, reply: Success, *, verified: bool = True) -> Solved | Unknown:
-        value, cost = reply.value, number(reply.beside.get("price"))
+        value, cost = reply.value, None
+        if reply.beside:
+            cost = number(reply.beside.get("price"))
         if self.dialect.get2 and not reply.beside:
             value, cost = split_price(value)
         solution = read_answer(kind, value, reply.beside)
@@ -353,12 +383,6 @@ class InPhp(Account):
         if good(status):
             return Unknown(f"an unexpected reply: {self._excerpt(text)}")
         return judge_status(response)
-
-
-@lru_cache(maxsize=64)
-def _encoded(fields: tuple[tuple[str, str], ...]) -> str:
-    """Encode an image's fields, of which most tasks have the same."""
-    return urlencode(fields)
 
 
 def _quoted_base64(data: bytes) -> bytes:
