@@ -22,6 +22,10 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / "python"
 STAMP = VENV / "installed"
 
+EVERYTHING = [".[demo]"]
+for group in ("lint", "test", "bench"):
+    EVERYTHING += ["--group", group]
+
 CHECKS = [
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],
@@ -44,10 +48,10 @@ def main() -> int:
     if what == "test":
         return test(rest)
     if what == "setup":
-        install("-e", ".[demo]", "--group", "lint", "--group", "test", "--group", "bench")
+        install("-e", *EVERYTHING)
         return 0
     if what == "mutate":
-        install("-e", ".[demo]", "--group", "lint", "--group", "test", "--group", "bench")
+        install("-e", *EVERYTHING)
         return call(PYTHON, "-m", "tests.mutation", *rest)
     print(__doc__)
     return 2
@@ -55,7 +59,7 @@ def main() -> int:
 
 def test(arguments: list[str]) -> int:
     """Check the sources, then test the built wheel: `src` is not importable then."""
-    install(".[demo]", "--group", "lint", "--group", "test", "--group", "bench")
+    install(*EVERYTHING)
     call(PYTHON, "-m", "pip", "uninstall", "-q", "-y", "solvestream", quiet=True)
     run(PYTHON, "-m", "build", "--wheel", "--outdir", VENV / "wheel", ".")
     wheel = max((VENV / "wheel").glob("*.whl"), key=lambda path: path.stat().st_mtime)

@@ -133,19 +133,17 @@ class Admission:
         if job.given_key is None:
             return False
         shared = self._keys.get(job.key)
+        first = shared is None
         if shared is None:
-            bought = evolve(job, deadline=-math.inf)
-            shared = self._keys[job.key] = Shared(self, bought)
-            bought.sink = shared
-            self.scheduler.join(job, bought)
-            shared.join(job)
-            self.scheduler.add(bought, self.now())
-            return True
-        if not same(shared.bought.task, job.task):
+            shared = self._keys[job.key] = Shared(self, evolve(job, deadline=-math.inf))
+            shared.bought.sink = shared
+        elif not same(shared.bought.task, job.task):
             fix = "another task under way has this key; give each its own"
             raise InvalidTask(field="job_key", value=job.key, fix=fix)
-        shared.join(job)
         self.scheduler.join(job, shared.bought)
+        shared.join(job)
+        if first:
+            self.scheduler.add(shared.bought, self.now())
         return True
 
     def _take_entry(self, job: Job, entry: Entry) -> None:

@@ -398,7 +398,7 @@ class Engine:
         if isinstance(call, Call) and action.job.wanted and not self.closing:
             call.request.wanted = partial(getattr, action.job, "wanted")
             if self.recorder is None:
-                self._begin(call.request, partial(self._take_submit, planner, action, call))
+                self._take_noted(planner, action, call, None)
             else:
                 noted = partial(self._guard, self._take_noted, planner, action, call)
                 self.recorder.intent(action.job, planner.name, noted)
@@ -412,7 +412,7 @@ class Engine:
         call: Call[SubmitOutcome],
         error: JournalError | None,
     ) -> None:
-        """Send a submit once its intent is written; what cannot be noted is not bought."""
+        """Send a submit whose intent is written, if any is to be; else it is not bought."""
         if error is not None:
             self._end_submit(planner, action, Unfit(error))
         elif self.closing:

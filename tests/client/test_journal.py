@@ -18,28 +18,11 @@ from solvestream import (
     UsageError,
 )
 from solvestream._journal.store import Store, read_journal
-from solvestream._journal.writer import Writer
 from tests.virtual import lost_reply, not_sent
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("inline")]
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture(autouse=True)
-def inline(monkeypatch):
-    """Write in the loop's own thread: virtual time does not wait for another."""
-
-    def put(self, step, row, done):
-        self.queue.append((step, row, done))
-        self._round()
-
-    monkeypatch.setattr(Writer, "put", put)
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "run.db"
 
 
 def client_on(path, **options):

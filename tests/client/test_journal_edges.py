@@ -26,25 +26,9 @@ from solvestream._outcomes import Solved
 from solvestream.providers._protocol import Call
 from tests.virtual import lost_reply
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("inline")]
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture(autouse=True)
-def inline(monkeypatch):
-    """Write in the loop's own thread: virtual time does not wait for another."""
-
-    def put(self, step, row, done):
-        self.queue.append((step, row, done))
-        self._round()
-
-    monkeypatch.setattr(Writer, "put", put)
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "run.db"
 
 
 def client_on(path, **options):

@@ -1,7 +1,7 @@
 r"""Coverage-guided fuzzing of all that reads what a service sends, with atheris.
 
-    python -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install atheris . && PYTHONPATH=. \
-        /tmp/fuzz/bin/python -m tests.faults.fuzz -max_total_time=60 [corpus directory]
+    python -m venv .fuzz-venv && .fuzz-venv/bin/pip install atheris . && PYTHONPATH=. \
+        .fuzz-venv/bin/python -m tests.faults.fuzz -max_total_time=60 [corpus directory]
 
 Further arguments are libFuzzer's. A finding is printed with its traceback and kept as `crash-*`;
 to run it again, give that file as the argument. Found is: a reader that raises what is no error of
