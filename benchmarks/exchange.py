@@ -39,7 +39,7 @@ from _report import (
     pin,
     publish,
 )
-from attrs import asdict, evolve, frozen
+from attrs import asdict, define, evolve, frozen
 
 CONNECTIONS = 64
 HOST = "127.0.0.1"
@@ -49,7 +49,7 @@ REPLY = (
     b"HTTP/1.1 200 OK\r\nServer: raw\r\nDate: Sun, 22 Nov 2026 04:29:27 GMT\r\n"
     b"Content-Type: text/html; charset=utf-8\r\nContent-Length: 16\r\n\r\nCAPCHA_NOT_READY"
 )
-One = Callable[..., Awaitable[None]]
+One = Callable[["Meter"], Awaitable[None]]
 
 
 @frozen(kw_only=True)
@@ -286,11 +286,12 @@ async def floor(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One
     ]
     target = PATH.encode()
 
-    async def one() -> None:
+    async def one(meter: Meter) -> None:
         connection = idle.pop()
         status, _ = await connection.send(b"GET " + target + BLOCK)
         assert status == 200
         idle.append(connection)
+        meter.count()
 
     yield one
     for connection in idle:
@@ -305,10 +306,11 @@ async def pool(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One]
     ours = Pool(max_connections=CONNECTIONS, ssl_context=context)
     origin = Origin("https" if context else "http", HOST, port)
 
-    async def one() -> None:
+    async def one(meter: Meter) -> None:
         reply = await ours.send(Request("GET", origin, PATH))
         assert isinstance(reply, Response), reply
         assert reply.status == 200
+        meter.count()
 
     yield one
     await ours.aclose()
@@ -316,7 +318,7 @@ async def pool(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One]
 
 @asynccontextmanager
 async def begin(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One]:
-    """One call is a chain of exchanges, each begun by the reply to the last."""
+    """One call is a chain of all exchanges of one caller, each begun by the reply to the last."""
     from solvestream._http.pool import Pool
     from solvestream._wire import Broken, Origin, Request, Response
 
@@ -324,19 +326,20 @@ async def begin(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[One
     origin = Origin("https" if context else "http", HOST, port)
     loop = asyncio.get_running_loop()
 
-    def chain(left: int, done: asyncio.Future[None]) -> None:
+    def chain(meter: Meter, done: asyncio.Future[None]) -> None:
         def take(reply: Response | Broken) -> None:
             assert isinstance(reply, Response), reply
-            if left > 1:
-                chain(left - 1, done)
+            meter.count()
+            if meter.goes_on:
+                ours.begin(Request("GET", origin, PATH), take)
             else:
                 done.set_result(None)
 
         ours.begin(Request("GET", origin, PATH), take)
 
-    async def one(count: int = 1) -> None:
+    async def one(meter: Meter) -> None:
         done: asyncio.Future[None] = loop.create_future()
-        chain(count, done)
+        chain(meter, done)
         await done
 
     yield one
@@ -351,10 +354,11 @@ async def by_aiohttp(port: int, context: ssl.SSLContext | None) -> AsyncGenerato
     url = f"{'https' if context else 'http'}://{HOST}:{port}{PATH}"
     async with aiohttp.ClientSession(connector=connector) as session:
 
-        async def one() -> None:
+        async def one(meter: Meter) -> None:
             async with session.get(url) as reply:
                 assert reply.status == 200
                 await reply.read()
+            meter.count()
 
         yield one
 
@@ -370,8 +374,9 @@ async def by_httpx(port: int, context: ssl.SSLContext | None) -> AsyncGenerator[
         limits=limits, timeout=60, trust_env=False, verify=verify
     ) as client:
 
-        async def one() -> None:
+        async def one(meter: Meter) -> None:
             assert (await client.get(url)).status_code == 200
+            meter.count()
 
         yield one
 
@@ -412,21 +417,42 @@ def _loop_factory(row: Row) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def measure(row: Row, one: One) -> float:
-    each = row.count // row.callers
+    """µs of CPU per exchange while `callers` are always waiting; not of their coming and going."""
+    meter = Meter(row)
 
     async def many() -> None:
-        if row.client == "begin":
-            await one(each)
-            return
-        for _ in range(each):
-            await one()
+        while meter.goes_on:
+            await one(meter)
 
-    # the same once before: connections are open, the server is awake, caches are ours again
     await asyncio.gather(*(many() for _ in range(row.callers)))
-    gc.collect()
-    before = time.process_time()
-    await asyncio.gather(*(many() for _ in range(row.callers)))
-    return (time.process_time() - before) / (each * row.callers) * 1e6
+    return (meter.end - meter.start) / row.count * 1e6
+
+
+@define
+class Meter:
+    """Counts exchanges, and reads the clock around those that are measured.
+
+    Before them there are as many again: connections are open, everybody waits in line, the server
+    is awake, caches are ours again.
+    """
+
+    row: Row
+    seen: int = 0
+    start: float = 0.0
+    end: float = 0.0
+
+    @property
+    def goes_on(self) -> bool:
+        return not self.end
+
+    def count(self) -> None:
+        self.seen += 1
+        warm = max(self.row.count, self.row.callers)
+        if self.seen == warm:
+            gc.collect()
+            self.start = time.process_time()
+        elif self.seen == warm + self.row.count:
+            self.end = time.process_time()
 
 
 if __name__ == "__main__":

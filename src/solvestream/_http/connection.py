@@ -44,7 +44,7 @@ class Exchange:
     """One request on its way: waiting for a connection, or on one.
 
     Attributes:
-        data: the framed request. It holds the account's key and is never shown.
+        data: the framed request, empty until it begins. It holds the account's key and is never shown.
         take: called once with the reply, unless the caller has gone before.
         deadline: when to give up as things stand, on the loop's clock.
         end: when to give up in any case.

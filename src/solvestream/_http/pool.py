@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from solvestream._http.alarm import NEVER, Alarm
 from solvestream._http.connection import Connection, Exchange
 from solvestream._http.dial import Dialer
-from solvestream._http.framing import UNSOUND, USER_AGENT, frame, head_for
+from solvestream._http.framing import USER_AGENT, head_for
 from solvestream._http.route import Route
 from solvestream._wire import Broken, Origin, Request, Response, Sent, Trouble
 
@@ -144,17 +144,13 @@ class Pool:
                 take(found)
                 return None
             route = found
-        data = frame(request, route.head)
-        if data is None:
-            take(Broken(Trouble.PROTOCOL, Sent.NOTHING, UNSOUND))
-            return None
         self._exchanges += 1
         now = loop.time()
         limits = request.limits
         end = deadline = now + limits.total
         if limits.connect < limits.total:
             deadline = now + limits.connect
-        exchange = Exchange(request, data, take, deadline, end)
+        exchange = Exchange(request, b"", take, deadline, end)
         route.submit(exchange, now)
         return exchange
 

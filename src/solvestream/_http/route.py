@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from solvestream._http.framing import UNSOUND, frame
 from solvestream._wire import UNWANTED, Broken, Sent, Trouble
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class Route:
         """Begin an exchange now or later."""
         connection = self._take(now, fresh=exchange.request.fresh)
         if connection is not None:
+            if not self._framed(exchange):
+                self.idle.append(connection)
+                return
             connection.begin(exchange, now)
             if connection.deadline < self._alarm.due:
                 self._alarm.set(connection.deadline)
@@ -82,6 +86,8 @@ class Route:
                 exchange.settle(UNWANTED)
             elif connection.usable(fresh=exchange.request.fresh):
                 waiting.popleft()
+                if not self._framed(exchange):
+                    continue
                 connection.begin(exchange, now)
                 self._alarm.set(connection.deadline)
                 return
@@ -207,6 +213,16 @@ class Route:
             if not exchange.done:
                 exchange.settle(broken)
                 return
+
+    def _framed(self, exchange: Exchange) -> bool:
+        """Frame a request as it begins: thousands wait, and so their bytes need not be kept."""
+        if not exchange.data:
+            data = frame(exchange.request, self.head)
+            if data is None:
+                exchange.settle(Broken(Trouble.PROTOCOL, Sent.NOTHING, UNSOUND))
+                return False
+            exchange.data = data
+        return True
 
     def _refuse(self, exchange: Exchange, trouble: Trouble, detail: str) -> None:
         exchange.settle(Broken(trouble, Sent.NOTHING, f"{self.origin.authority}: {detail}"))
