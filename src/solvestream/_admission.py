@@ -66,7 +66,7 @@ class Admission:
         if error is not None:
             error.job_key = job.key
             ended = Ended(job, Unfit(error), None)
-            sink.deliver(job, result_of(ended, now=now, wall=engine.wall, ttl=None))
+            self._answer(job, result_of(ended, now=now, wall=engine.wall, ttl=None))
         engine.kick()
         return job
 
@@ -92,7 +92,7 @@ class Admission:
                 return None
             self._fill(job, task, now)
             if not self._known(job):
-                self.scheduler.add(job, now)
+                self._add(job, now)
         except InvalidTask as error:
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - a field of a type that no check thought of
@@ -143,8 +143,19 @@ class Admission:
         self.scheduler.join(job, shared.bought)
         shared.join(job)
         if first:
-            self.scheduler.add(shared.bought, self.now())
+            self._add(shared.bought, self.now())
         return True
+
+    def _add(self, job: Job, now: float) -> None:
+        self.scheduler.add(job, now)
+        if (observer := self.engine.observer) is not None:
+            observer.queued(job, now)
+
+    def _answer(self, job: Job, result: Result[Solution]) -> None:
+        """End a job that never came to the scheduler."""
+        if (observer := self.engine.observer) is not None:
+            observer.ended(job, result, self.now())
+        job.sink.deliver(job, result)
 
     def _take_entry(self, job: Job, entry: Entry) -> None:
         """Take up what an earlier process left: its answer, its id, or the doubt about it."""
@@ -172,7 +183,7 @@ class Admission:
         if (ticket := entry.ticket) is not None:
             job.account, job.task_id = ticket.account, ticket.task_id
             job.accepted_at = ticket.submitted_at - self.engine.wall
-        job.sink.deliver(job, result)
+        self._answer(job, result)
 
     def _take_up(self, job: Job, ticket: Ticket, deadline: float | None) -> None:
         now = self.now()
@@ -183,6 +194,8 @@ class Admission:
             job.deadline = now + (pace.deadline if deadline is None else deadline)
         age = max(0.0, self.wall_now() - ticket.submitted_at)
         self.scheduler.adopt(job, ticket.account, ticket.task_id, now - age, now)
+        if (observer := self.engine.observer) is not None:
+            observer.adopted(ticket, now)
 
     # Going out
 
@@ -196,7 +209,10 @@ class Admission:
 
     def withdraw(self, job: Job) -> bool:
         """Drop a job that was not sent; `False` when it was."""
-        return self.scheduler.withdraw(job)
+        withdrawn = self.scheduler.withdraw(job)
+        if withdrawn and (observer := self.engine.observer) is not None:
+            observer.withdrawn(job, self.now())
+        return withdrawn
 
     def keep(self, result: Result[Solution]) -> None:
         """Keep a result nobody waits for, for its ticket."""
@@ -224,6 +240,8 @@ class Admission:
         """Note that the user has a result; the journal need not hold it any longer."""
         if self.engine.recorder is not None:
             self.engine.recorder.acknowledge(result)
+        if self.engine.observer is not None:
+            self.engine.observer.taken(result, self.now())
 
     # Around streams
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 
@@ -11,6 +12,9 @@ from solvestream.errors import UsageError, shorten
 from solvestream.providers._protocol import Provider
 from solvestream.results import Ticket
 from solvestream.tasks import Task
+
+if TYPE_CHECKING:
+    from solvestream.events import Event
 
 
 def check_wait(ticket: object, deadline: object) -> None:
@@ -38,6 +42,18 @@ def check_accounts(accounts: tuple[Provider, ...]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"client: two accounts are named {name!r}; give one another name=")
+
+
+def check_callbacks(on_event: object) -> tuple[Callable[[Event], None], ...]:
+    """Return the callbacks; raise `UsageError` for what cannot be called."""
+    if on_event is None:
+        return ()
+    several = isinstance(on_event, list | tuple)
+    given = cast("Iterable[object]", on_event if several else [on_event])
+    for one in given:
+        if not callable(one):
+            raise UsageError(f"on_event: {shorten(one)} cannot be called; give a function")
+    return tuple(cast("Iterable[Callable[[Event], None]]", given))
 
 
 def at_least_one(name: str, value: object) -> None:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -45,6 +45,9 @@ from solvestream.errors import ClientClosed, JournalError, SolvestreamError, Tra
 from solvestream.providers._protocol import Call, Provider
 from solvestream.results import Result, Ticket
 from solvestream.solutions import Solution
+
+if TYPE_CHECKING:
+    from solvestream._observer import Observer
 
 T = TypeVar("T")
 Take = Callable[[Response | Broken], None]
@@ -103,6 +106,7 @@ class Engine:
         now: returns the moment, in monotonic seconds of the running loop.
         left: tickets of what was paid and not done when it closed.
         recorder: writes the journal, where there is one.
+        observer: tells the user's callbacks, where there are any.
         post: calls a function soon in the loop, from any thread.
     """
 
@@ -117,6 +121,7 @@ class Engine:
     wall: float = 0.0
     now: Callable[[], float] = anyio.current_time
     recorder: Recorder | None = None
+    observer: Observer | None = None
     post: Callable[[Callable[[], None]], None] = field(init=False)
     _group: TaskGroup | None = None
     _kicked: anyio.Event = field(factory=anyio.Event)
@@ -152,6 +157,8 @@ class Engine:
             self.post = partial(_post, loop)
             self._owner = loop.create_task(self._own(started))
         self.wall = time.time() - self.now()
+        if self.observer is not None:
+            self.observer.wall = self.wall
         await started.wait()
 
     async def aclose(self) -> None:
@@ -360,6 +367,8 @@ class Engine:
         if isinstance(call, Call):
             if action.probe:
                 call.request.limits = PROBE
+            if self.observer is not None:
+                self.observer.began(planner, action, self.now())
             self._begin(call.request, partial(self._take_look, planner, action, call))
         else:
             planner.looked(action, call, self.now())
@@ -370,7 +379,10 @@ class Engine:
     ) -> None:
         try:
             now = self._on_time()
-            planner.looked(action, exchange.read_look(call, action.jobs, response), now)
+            outcome = exchange.read_look(call, action.jobs, response)
+            planner.looked(action, outcome, now)
+            if self.observer is not None:
+                self.observer.ended_look(planner, action, outcome, now)
             self._go_on(action, now)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not hang in a callback
             self._break_down(error)
@@ -418,6 +430,8 @@ class Engine:
         elif self.closing:
             self._end_submit(planner, action, _NEVER_SENT)
         else:
+            if self.observer is not None:
+                self.observer.began_submit(planner, action, self.now())
             self._begin(call.request, partial(self._take_submit, planner, action, call))
 
     def _take_submit(
@@ -442,6 +456,8 @@ class Engine:
                 planner.submitted(action, outcome, now)
                 if self.recorder is not None:
                     self.recorder.submitted(job)
+                if self.observer is not None:
+                    self.observer.ended_submit(planner, action, outcome, now)
                 if job.account:
                     job.sink.accepted(job)
             self._go_on(action, now)
@@ -457,6 +473,8 @@ class Engine:
         while ended:
             end = ended.popleft()
             job, result = end.job, self._result(end)
+            if self.observer is not None:
+                self.observer.ended(job, result, self.now())
             abandoned = isinstance(end.end, Abandoned)
             if abandoned and result.ticket is not None:
                 self.left.append(result.ticket)

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import random
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
@@ -17,7 +17,13 @@ import anyio.to_thread
 from attrs import asdict
 
 from solvestream._admission import Admission
-from solvestream._checks import at_least_one, check_accounts, check_spend, check_wait
+from solvestream._checks import (
+    at_least_one,
+    check_accounts,
+    check_callbacks,
+    check_spend,
+    check_wait,
+)
 from solvestream._core.budget import Budget
 from solvestream._core.job import Job
 from solvestream._core.scheduler import Scheduler
@@ -51,6 +57,8 @@ from solvestream.tasks import Task
 
 if TYPE_CHECKING:
     from solvestream._journal.journal import Journal
+    from solvestream._observer import Observer
+    from solvestream.events import Event
 
 S = TypeVar("S", bound=Solution)
 T = TypeVar("T")
@@ -77,6 +85,9 @@ class Client:
             lost with the process; see `resume`. One process at a time. Default: none.
         journal_synchronous: `normal` (default) survives the end of the process, `full` also that of
             the power, at the price of a disk flush for every commit.
+        on_event: called with each of `solvestream.events` as it happens, in the client's loop: it
+            must not wait. One callable or several; one that raises is logged once for each type of
+            error, and harms no task. Default: none, which costs nothing.
         max_spend: USD the client may spend at most: no task is sent that could exceed it beside
             those under way, counted at their accounts' `price=` until the service tells what it
             took. Tasks taken up by ticket or from the journal count too. Default: no bound.
@@ -94,6 +105,7 @@ class Client:
         http: object = None,
         journal: str | os.PathLike[str] | None = None,
         journal_synchronous: Literal["normal", "full"] = "normal",
+        on_event: Callable[[Event], None] | Sequence[Callable[[Event], None]] | None = None,
         max_spend: float | None = None,
         resubmit_unknown: bool = False,
     ) -> None:
@@ -103,6 +115,8 @@ class Client:
             raise UsageError("journal_synchronous: give 'normal' or 'full'")
         at_least_one("max_in_flight", max_in_flight)
         at_least_one("connections", connections)
+        callbacks = check_callbacks(on_event)
+        self._observer = _observer(callbacks) if callbacks else None
         self._accounts = {account.name: account for account in accounts}
         self._connections = connections
         self._http = http
@@ -144,6 +158,7 @@ class Client:
             scheduler=self._scheduler,
             limit=limit,
             keeper=Keeper(self._admission),
+            observer=self._observer,
         )
         self._admission.engine = self._engine
         await self._engine.start()
@@ -368,6 +383,7 @@ class Client:
             account = self._accounts[name]
             balances[name] = await self._call(name, account.balance(), tries=2)
             self._scheduler.planners[name].told(balances[name].amount, balances[name].unit)
+            self._observe(name)
             self._check_open().kick()
         return balances
 
@@ -457,9 +473,15 @@ class Client:
                 error.account = name
                 if isinstance(error, AccountError):
                     self._scheduler.planners[name].warned(error, engine.now())
+                    self._observe(name)
                 if not left or not isinstance(error, TransportError):
                     raise
         raise AssertionError  # the last try returned or raised
+
+    def _observe(self, name: str) -> None:
+        """Tell what has changed at an account outside of its tasks."""
+        if self._observer is not None and self._engine is not None:
+            self._observer.changes(self._scheduler.planners[name], self._engine.now())
 
     async def _open_journal(self, path: str | os.PathLike[str]) -> Journal:
         from solvestream._journal.journal import Journal  # noqa: PLC0415 - loads SQLite
@@ -482,6 +504,12 @@ class Client:
         if engine.closing:
             raise ClientClosed(engine.failure or "the client is closed; build a new one")
         return engine
+
+
+def _observer(callbacks: tuple[Callable[[Event], None], ...]) -> Observer:
+    from solvestream._observer import Observer  # noqa: PLC0415 - only where somebody looks on
+
+    return Observer(callbacks)
 
 
 def _open(http: object, connections: int) -> Transport:
