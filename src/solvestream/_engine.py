@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Take = Callable[[Response | Broken], None]
+_Noted = tuple[Planner, Submit, Call[SubmitOutcome]]
 
 GRACE = 0.7
 """Seconds that closing waits for submits on the wire, whose replies hold paid ids."""
@@ -60,6 +61,9 @@ PROBE = Limits(connect=2.0, read=4.0, total=5.0)
 """Bounds of a look that asks whether a service is well again: none other starts meanwhile."""
 PULSE = 1.0
 """Seconds the keeper sleeps at most while there are jobs."""
+NOTING = 512
+"""Submits at most that wait for their intents to be written; so many a killed process may leave
+in doubt beside those on the wire."""
 
 _NEVER_SENT = Broken(Trouble.CLOSED, Sent.NOTHING, "the client was closed before it was sent")
 _GONE = Broken(Trouble.CLOSED, Sent.UNKNOWN, "the client was closed while it was on the wire")
@@ -130,6 +134,8 @@ class Engine:
     _awake: bool = False
     _beginning: bool = False
     _submits: int = 0
+    _noting: int = 0
+    _noted: deque[_Noted] = field(factory=deque["_Noted"])
     _wire: set[Submit | Look] = field(factory=set[Submit | Look])
     _until: float = math.inf
     _stop: anyio.Event = field(factory=anyio.Event)
@@ -203,6 +209,9 @@ class Engine:
 
     async def _wind_down(self) -> None:
         """Wait for the submits on the wire, then end all exchanges."""
+        while self._noted:
+            planner, action, _ = self._take_up()
+            self._end_submit(planner, action, _NEVER_SENT)
         await self._until_none(lambda: self._submits)
         await self.transport.aclose()
         await self._until_none(lambda: len(self._wire))
@@ -316,8 +325,11 @@ class Engine:
             return math.inf
         self._beginning = True
         try:
-            while len(self._wire) < self.limit:
-                planner, action = self.scheduler.next_action(now)
+            while len(self._wire) - self._noting < self.limit:
+                if self._noted:
+                    self._send_noted(*self._take_up())
+                    continue
+                planner, action = self.scheduler.next_action(now, submit=self._noting < NOTING)
                 if isinstance(action, Look):
                     assert planner is not None
                     self._look(planner, action)
@@ -410,8 +422,10 @@ class Engine:
         if isinstance(call, Call) and action.job.wanted and not self.closing:
             call.request.wanted = partial(getattr, action.job, "wanted")
             if self.recorder is None:
-                self._take_noted(planner, action, call, None)
+                self._send_noted(planner, action, call)
             else:
+                self._noting += 1
+                planner.on_wire -= 1
                 noted = partial(self._guard, self._take_noted, planner, action, call)
                 self.recorder.intent(action.job, planner.name, noted)
         else:
@@ -424,15 +438,26 @@ class Engine:
         call: Call[SubmitOutcome],
         error: JournalError | None,
     ) -> None:
-        """Send a submit whose intent is written, if any is to be; else it is not bought."""
-        if error is not None:
-            self._end_submit(planner, action, Unfit(error))
-        elif self.closing:
-            self._end_submit(planner, action, _NEVER_SENT)
+        """Have a submit sent whose intent is written; else it is not bought."""
+        self._noted.append((planner, action, call))
+        if error is not None or self.closing:
+            self._end_submit(*self._take_up(-1)[:2], Unfit(error) if error else _NEVER_SENT)
         else:
-            if self.observer is not None:
-                self.observer.began_submit(planner, action, self.now())
-            self._begin(call.request, partial(self._take_submit, planner, action, call))
+            self._begin_due(self.now())
+
+    def _take_up(self, place: int = 0) -> _Noted:
+        """Take a submit whose intent is written; it goes on the wire."""
+        noted = self._noted[place]
+        del self._noted[place]
+        self._noting -= 1
+        noted[0].on_wire += 1
+        return noted
+
+    def _send_noted(self, planner: Planner, action: Submit, call: Call[SubmitOutcome]) -> None:
+        """Send a submit whose intent is written, if any is to be."""
+        if self.observer is not None:
+            self.observer.began_submit(planner, action, self.now())
+        self._begin(call.request, partial(self._take_submit, planner, action, call))
 
     def _take_submit(
         self,

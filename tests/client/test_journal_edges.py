@@ -20,7 +20,7 @@ from solvestream import (
     Text,
     TransportError,
 )
-from solvestream._journal.store import Store, read_journal
+from solvestream._journal.store import INTENT, Store, read_journal
 from solvestream._journal.writer import Writer
 from solvestream._outcomes import Solved
 from solvestream.providers._protocol import Call
@@ -315,3 +315,94 @@ async def test_a_ticket_is_listed_while_its_answer_is_being_written(service, pat
         monkeypatch.setattr(Writer, "put", lambda self, *record: self.queue.append(record))
         await anyio.sleep(30)
         assert client.tickets() == (ticket,)
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """Intents are written when the test says so; all else at once."""
+    held = []
+
+    def put(self, step, row, done):
+        if step is INTENT:
+            held.append((self, (step, row, done)))
+        else:
+            self.queue.append((step, row, done))
+            self._round()
+
+    def release():
+        for writer, record in held:
+            writer.queue.append(record)
+        if held:
+            held[0][0]._round()
+        held.clear()
+
+    monkeypatch.setattr(Writer, "put", put)
+    return release
+
+
+async def test_submits_that_wait_for_the_disk_hold_no_exchange(service, slow_disk, path):
+    """While intents wait for a slow disk, a client of two connections looks up what is paid."""
+    results = []
+    async with client_on(path, connections=2) as client, anyio.create_task_group() as group:
+        group.start_soon(read_into, results, client.stream([image()]))
+        await anyio.sleep(0.1)
+        slow_disk()
+        for _ in range(3):
+            group.start_soon(read_into, results, client.stream([image()]))
+        await anyio.sleep(30)
+        assert [one.ok for one in results] == [True]
+        assert service.submits == 1
+        slow_disk()
+    assert [one.ok for one in results] == [True] * 4
+
+
+async def test_so_many_submits_wait_for_the_disk_at_most(service, slow_disk, path, monkeypatch):
+    """What a killed process leaves in doubt is bounded."""
+    monkeypatch.setattr("solvestream._engine.NOTING", 3)
+    async with client_on(path) as client, anyio.create_task_group() as group:
+        results = []
+        group.start_soon(read_into, results, client.stream([image()] * 10))
+        await anyio.sleep(1)
+        slow_disk()
+        assert len(entries(path)) == 3
+        for _ in range(10):
+            await anyio.sleep(1)
+            slow_disk()
+    assert [one.ok for one in results] == [True] * 10
+
+
+async def test_closing_sends_nothing_that_still_waits_for_the_disk(service, slow_disk, path):
+    """Their intents are taken back, and nothing is left in doubt."""
+    results = []
+    async with anyio.create_task_group() as group:
+        client = await client_on(path).start()
+        group.start_soon(read_into, results, client.stream([image()] * 4))
+        await anyio.sleep(1)
+        group.start_soon(client.aclose)
+        await anyio.sleep(0.1)
+        slow_disk()
+    assert service.submits == 0
+    assert entries(path) == {}
+    assert [one.error.charged for one in results] == ["no"] * 4
+
+
+async def test_closing_sends_nothing_that_waits_for_an_exchange(service, slow_disk, path):
+    """An intent that is written, and found both connections busy, is taken back."""
+    service.latency = 10.0
+    results = []
+    async with anyio.create_task_group() as group:
+        client = await client_on(path, connections=2).start()
+        group.start_soon(read_into, results, client.stream([image()] * 4))
+        await anyio.sleep(1)
+        slow_disk()
+        await anyio.sleep(1)
+        assert service.on_wire == 2
+        await client.aclose()
+        slow_disk()
+    assert service.peak_on_wire == 2
+    assert [entry.state for entry in entries(path).values()] == ["unknown"] * 2
+
+
+async def read_into(results, stream):
+    async for result in stream:
+        results.append(result)

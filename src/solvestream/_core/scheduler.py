@@ -131,9 +131,9 @@ class Scheduler:
 
     # Decisions
 
-    def next_action(self, now: float) -> tuple[Planner | None, Action]:
+    def next_action(self, now: float, *, submit: bool = True) -> tuple[Planner | None, Action]:
         """Return what to do now and for which account; looks before submits over all of them."""
-        room = self.max_in_flight == math.inf or self.in_flight < self.max_in_flight
+        room = submit and (self.max_in_flight == math.inf or self.in_flight < self.max_in_flight)
         planners = self.planners
         if len(planners) == 1:
             (planner,) = planners.values()
