@@ -58,7 +58,7 @@ GRACE = 0.7
 STALL = 0.5
 """Seconds the keeper may wake late before the process counts as having stood still."""
 PROBE = Limits(connect=2.0, read=4.0, total=5.0)
-"""Bounds of a look that asks whether a service is well again: none other starts meanwhile."""
+"""Bounds of a look that asks whether a service is well again: a few at once and no other."""
 PULSE = 1.0
 """Seconds the keeper sleeps at most while there are jobs."""
 NOTING = 512
@@ -393,6 +393,8 @@ class Engine:
             now = self._on_time()
             outcome = exchange.read_look(call, action.jobs, response)
             planner.looked(action, outcome, now)
+            if self.recorder is not None:
+                self.recorder.looked(action.jobs, now)
             if self.observer is not None:
                 self.observer.ended_look(planner, action, outcome, now)
             self._go_on(action, now)

@@ -17,7 +17,7 @@ def waits(one: Health, reply, times: int, now: float = 0.0) -> list[float]:
     """Give the same reply to each probe; returns how long each makes the account pause."""
     seen = []
     for _ in range(times):
-        one.take(one.breaker.start(), reply, now)
+        one.take(one.breaker.start(0.0), reply, now)
         seen.append(one.breaker.until - now)
         now = one.breaker.until
     return seen
@@ -39,7 +39,7 @@ def test_a_good_reply_ends_the_growth():
     """After a success the next pause is short again."""
     one = health()
     waits(one, Throttled("429", 0.0), 4)
-    one.take(one.breaker.start(), Pending(), 100.0)
+    one.take(one.breaker.start(0.0), Pending(), 100.0)
     assert one.breaker.state(100.0) is Breaking.CLOSED
     assert waits(one, Throttled("429", 0.0), 1, now=100.0) == [1]
 
@@ -47,7 +47,7 @@ def test_a_good_reply_ends_the_growth():
 def test_a_burst_of_throttled_replies_is_one_pause():
     """Replies of exchanges that were on the wire together do not add up."""
     one = health()
-    epochs = [one.breaker.start() for _ in range(10)]
+    epochs = [one.breaker.start(0.0) for _ in range(10)]
     for epoch in epochs:
         one.take(epoch, Throttled("429", 0.0), 0.0)
     assert one.breaker.until == 1.0
@@ -66,7 +66,7 @@ def test_our_own_closing_is_no_trouble():
     """An exchange ended by us neither counts nor opens the breaker."""
     one = health()
     for _ in range(20):
-        one.take(one.breaker.start(), Broken(Trouble.CLOSED, Sent.ALL, "closed"), 0.0)
+        one.take(one.breaker.start(0.0), Broken(Trouble.CLOSED, Sent.ALL, "closed"), 0.0)
     assert one.breaker.state(0.0) is Breaking.CLOSED
     assert one.counts.troubles == 0
 

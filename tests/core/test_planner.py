@@ -245,13 +245,14 @@ def test_a_refusal_of_the_task_ends_it_alone():
 
 
 def test_a_throttled_account_rests_and_then_probes():
-    """After "too fast" nothing starts for the time named; then one probe does."""
+    """After "too fast" nothing starts for the time named; then one submit does, as a probe."""
     planner = make_planner()
     queue(planner, 3)
     submit(planner, 0.0, Throttled("429", 7.0))
     assert planner.next_action(0.0).until == 7
     assert isinstance(planner.next_action(7.0), Submit)
-    assert planner.next_action(7.0) is IDLE
+    assert not isinstance(planner.next_action(7.0), Submit)
+    assert planner.next_action(100.0) is IDLE
 
 
 def test_a_ban_stops_looks_and_submits_for_its_period():
@@ -264,7 +265,7 @@ def test_a_ban_stops_looks_and_submits_for_its_period():
     assert planner.next_action(100.0).until == 310
     probe = planner.next_action(310.0)
     assert isinstance(probe, Look)
-    assert planner.next_action(310.0) is IDLE
+    assert 310 < planner.next_action(310.0).until <= 311
     planner.looked(probe, [SOLVED], 310.0)
     assert isinstance(planner.next_action(310.0), Look)
 

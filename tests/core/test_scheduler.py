@@ -159,7 +159,7 @@ def test_an_account_that_was_in_trouble_long_ago_is_tried_again():
     """A new job is no probe less: it is given up only after it waited itself."""
     scheduler = make_scheduler()
     breaker = scheduler.planners["a"].health.breaker
-    breaker.failed(breaker.start(), 0.0)
+    breaker.failed(breaker.start(0.0), 0.0)
     job = make_job(1)
     job.born = 10_000.0
     scheduler.add(job, 10_000.0)

@@ -1,8 +1,12 @@
 """The circuit breaker of one account: when to leave a service in peace.
 
-Closed, everything passes. Open, nothing does until a moment. Half-open, one probe does; its
+Closed, everything passes. Open, nothing does until a moment. Half-open, a probe does; its
 success closes the breaker, its failure opens it again for longer. It opens by itself after
 several failures in a row, or is tripped for a period the service named (a ban, a 429).
+
+A probe into a black hole takes its whole time limit to fail, and the service may be well again
+the moment after it left. So the next does not wait for it, but for the backoff alone, and the
+first of them that is answered counts.
 """
 
 from __future__ import annotations
@@ -13,6 +17,10 @@ from enum import StrEnum
 from attrs import define, field
 
 from solvestream._core.backoff import Random, full_jitter
+
+
+PROBES = 3
+"""Probes on the wire at once."""
 
 
 class Breaking(StrEnum):
@@ -44,7 +52,7 @@ class Breaker:
     until: float = -math.inf
     failing_since: float | None = None
     _open: bool = False
-    _probing: bool = False
+    _probes: int = 0
     _failures: int = field(default=0)
 
     def __repr__(self) -> str:
@@ -54,29 +62,41 @@ class Breaker:
         """Return the state at a moment."""
         if not self._open:
             return Breaking.CLOSED
-        return Breaking.OPEN if now < self.until else Breaking.HALF_OPEN
+        return Breaking.HALF_OPEN if self._probes or now >= self.until else Breaking.OPEN
 
     @property
     def is_open(self) -> bool:
         """Nothing passes but probes."""
         return self._open
 
+    @property
+    def is_probing(self) -> bool:
+        """A probe is on the wire."""
+        return self._probes > 0
+
     def ready_at(self) -> float:
-        """Return when an exchange may start: the past, a moment, or infinity while a probe runs."""
+        """Return when an exchange may start: the past, a moment, or infinity for enough probes."""
         if not self._open:
             return -math.inf
-        return math.inf if self._probing else self.until
+        return self.until if self._probes < PROBES else math.inf
 
-    def start(self) -> int:
+    def start(self, now: float) -> int:
         """Tell that an exchange starts; returns the epoch it carries."""
         if self._open:
-            self._probing = True
+            self._probes += 1
+            self.until = max(self.until, now + self._backoff(self._failures + 1))
         return self.epoch
+
+    def _backoff(self, failures: int) -> float:
+        tries = max(1, failures - self.threshold + 1)
+        return full_jitter(tries, self.random, base=self.base, cap=self.cap)
 
     def succeeded(self, epoch: int) -> None:
         """Tell that an exchange of that epoch got a proper reply."""
         if epoch == self.epoch:
-            self._open = self._probing = False
+            self.epoch += self._open  # the other probes say nothing any more
+            self._open = False
+            self._probes = 0
             self._failures = 0
             self.failing_since = None
 
@@ -87,19 +107,20 @@ class Breaker:
         self._failures += 1
         if self.failing_since is None:
             self.failing_since = now
-        if self._probing or self._failures >= self.threshold:
-            tries = max(1, self._failures - self.threshold + 1)
-            self.trip(epoch, now, full_jitter(tries, self.random, base=self.base, cap=self.cap))
+        if self._open:
+            self._probes -= 1
+        elif self._failures >= self.threshold:
+            self.trip(epoch, now, self._backoff(self._failures))
 
     def trip(self, epoch: int, now: float, seconds: float) -> None:
         """Open for at least that long; a longer opening under way stays."""
         if epoch == self.epoch or not self._open:
-            self._probing = False
+            self._probes = 0
             self.epoch += 1
         self._open = True
         self.until = max(self.until, now + seconds)
 
     def dropped(self, epoch: int) -> None:
         """Tell that an exchange ended without saying anything, as by our own closing."""
-        if epoch == self.epoch:
-            self._probing = False
+        if epoch == self.epoch and self._probes:
+            self._probes -= 1

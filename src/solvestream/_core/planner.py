@@ -143,14 +143,15 @@ class Planner:
         self._surface(now)
         if self._due:
             breaker = self.health.breaker
-            return self._start(Look(self._take_due(), breaker.epoch, probe=breaker.is_open))
+            look = Look(self._take_due(), breaker.epoch, probe=breaker.is_open)
+            return self._start(look, now)
         open_at = self._submit_at() if room else math.inf
         if open_at <= now and (taken := self.backlog.pop(self.name)) is not None:
             job, route = taken
             job.state = advance(job.state, Step.SUBMIT)
             self.gate.start(now)
             self.counts.submits += 1
-            return self._start(Submit(job, route, self.health.breaker.epoch, now))
+            return self._start(Submit(job, route, self.health.breaker.epoch, now), now)
         return _wait(min(self._looks.next, open_at))
 
     def urgency(self, now: float) -> tuple[float, int] | None:
@@ -170,7 +171,7 @@ class Planner:
         """Return when a submit may go; infinity while none is to go, or may."""
         if self.closed() is not None or not self.backlog.has(self.name):
             return math.inf
-        if not self.budget.affords(self._price):
+        if self.health.breaker.is_probing or not self.budget.affords(self._price):
             return math.inf
         return max(self.gate.ready_at(), self._hold)
 
@@ -185,9 +186,9 @@ class Planner:
         """USD that the tasks under way here may cost."""
         return self._price * self.gate.under_way if self._price else 0.0
 
-    def _start(self, action: Submit | Look) -> Submit | Look:
+    def _start(self, action: Submit | Look, now: float) -> Submit | Look:
         if self.health.breaker.is_open:
-            self.health.breaker.start()
+            self.health.breaker.start(now)
         self.on_wire += 1
         self.counts.requests += 1
         return action
@@ -203,8 +204,8 @@ class Planner:
             heappop(self._due)
 
     def _take_due(self) -> list[Job]:
-        """Take the most urgent job, and with it what may share its request."""
-        due, limit = self._due, self.traits.max_batch
+        """Take the most urgent job, and with it what may share its request; a probe is alone."""
+        due, limit = self._due, 1 if self.health.breaker.is_open else self.traits.max_batch
         job = heappop(due)[3]
         job.state = advance(job.state, Step.LOOK)
         jobs = [job]
