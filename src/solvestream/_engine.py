@@ -154,7 +154,7 @@ class Engine:
         if sniffio.current_async_library() == "trio":
             import trio  # noqa: PLC0415 - only where it is running already
 
-            self.now = trio.current_time
+            self.now = trio.lowlevel.current_clock().current_time
             self.post = trio.lowlevel.current_trio_token().run_sync_soon
             self._owner = trio.lowlevel.spawn_system_task(self._own, started)
         else:

@@ -5,6 +5,7 @@ A client without `on_event` has no observer, and pays for none.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Literal
@@ -59,7 +60,8 @@ class Observer:
         if type(error) not in self._complained:
             self._complained.add(type(error))
             name = type(error).__name__
-            logger.warning("on_event raised %s; this is logged once", name, exc_info=error)
+            with contextlib.suppress(Exception):  # a handler may be what is broken
+                logger.warning("on_event raised %s; this is logged once", name, exc_info=error)
 
     # A task's way
 

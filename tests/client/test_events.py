@@ -192,6 +192,26 @@ async def test_a_callback_that_raises_harms_no_task(service, caplog):
     ]
 
 
+async def test_a_log_handler_that_raises_harms_no_task(service):
+    """The callback raises, and so does the logging of that: all tasks are solved all the same."""
+
+    def broken(event):
+        raise KeyError(event.at)
+
+    class Full(logging.Handler):
+        def emit(self, record):
+            raise OSError("disk full")
+
+    handler = Full()
+    logging.getLogger().addHandler(handler)
+    try:
+        async with Client(CaptchaAI(KEY, pacing=QUICK), on_event=broken) as client:
+            results = [one async for one in client.stream([ImageToText(PNG)] * 20)]
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert [one.ok for one in results] == [True] * 20
+
+
 async def test_no_key_and_no_answer_is_in_any_event(service, seen):
     """Neither the account's key nor what was read is anywhere in what is told."""
     service.slots = 3

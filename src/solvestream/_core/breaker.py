@@ -18,7 +18,6 @@ from attrs import define, field
 
 from solvestream._core.backoff import Random, full_jitter
 
-
 PROBES = 3
 """Probes on the wire at once."""
 
