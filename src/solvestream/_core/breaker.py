@@ -39,34 +39,30 @@ class Breaker:
 
     Attributes:
         random: draws from [0, 1).
+        is_open: nothing passes but probes.
         threshold: failures in a row that open it.
         base, cap: seconds of the backoff while it keeps failing.
     """
 
     random: Random
+    is_open: bool = False
     threshold: int = 5
     base: float = 1.0
     cap: float = 5.0
     epoch: int = 0
     until: float = -math.inf
     failing_since: float | None = None
-    _open: bool = False
     _probes: int = 0
     _failures: int = field(default=0)
 
     def __repr__(self) -> str:
-        return f"<Breaker {'open' if self._open else 'closed'} until={self.until}>"
+        return f"<Breaker {'open' if self.is_open else 'closed'} until={self.until}>"
 
     def state(self, now: float) -> Breaking:
         """Return the state at a moment."""
-        if not self._open:
+        if not self.is_open:
             return Breaking.CLOSED
         return Breaking.HALF_OPEN if self._probes or now >= self.until else Breaking.OPEN
-
-    @property
-    def is_open(self) -> bool:
-        """Nothing passes but probes."""
-        return self._open
 
     @property
     def is_probing(self) -> bool:
@@ -75,13 +71,13 @@ class Breaker:
 
     def ready_at(self) -> float:
         """Return when an exchange may start: the past, a moment, or infinity for enough probes."""
-        if not self._open:
+        if not self.is_open:
             return -math.inf
         return self.until if self._probes < PROBES else math.inf
 
     def start(self, now: float) -> int:
         """Tell that an exchange starts; returns the epoch it carries."""
-        if self._open:
+        if self.is_open:
             self._probes += 1
             self.until = max(self.until, now + self._backoff(self._failures + 1))
         return self.epoch
@@ -93,8 +89,8 @@ class Breaker:
     def succeeded(self, epoch: int) -> None:
         """Tell that an exchange of that epoch got a proper reply."""
         if epoch == self.epoch:
-            self.epoch += self._open  # the other probes say nothing any more
-            self._open = False
+            self.epoch += self.is_open  # the other probes say nothing any more
+            self.is_open = False
             self._probes = 0
             self._failures = 0
             self.failing_since = None
@@ -106,17 +102,17 @@ class Breaker:
         self._failures += 1
         if self.failing_since is None:
             self.failing_since = now
-        if self._open:
+        if self.is_open:
             self._probes -= 1
         elif self._failures >= self.threshold:
             self.trip(epoch, now, self._backoff(self._failures))
 
     def trip(self, epoch: int, now: float, seconds: float) -> None:
         """Open for at least that long; a longer opening under way stays."""
-        if epoch == self.epoch or not self._open:
+        if epoch == self.epoch or not self.is_open:
             self._probes = 0
             self.epoch += 1
-        self._open = True
+        self.is_open = True
         self.until = max(self.until, now + seconds)
 
     def dropped(self, epoch: int) -> None:

@@ -12,7 +12,7 @@ soonest, then by when they fell due. Looks that fall due together share one requ
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from heapq import heappop, heappush
 
@@ -23,6 +23,7 @@ from solvestream._core.backlog import Backlog
 from solvestream._core.backoff import Random, full_jitter
 from solvestream._core.budget import Budget
 from solvestream._core.counts import Counts
+from solvestream._core.doubt import Doubt
 from solvestream._core.health import Health, why
 from solvestream._core.job import (
     Abandoned,
@@ -105,13 +106,14 @@ class Planner:
     gate: SlotGate = field(init=False)
     health: Health = field(init=False)
     counts: Counts = field(factory=Counts)
+    doubt: Doubt = field(factory=Doubt)
     on_wire: int = 0
     jobs: dict[str, Job] = field(factory=dict[str, Job])
     refusal: str | None = None
     _hold: float = -math.inf
     _price: float = field(init=False)
     _vain: int = 0
-    _past: dict[str, float] = field(factory=dict[str, float])
+    _past: OrderedDict[str, float] = field(factory=OrderedDict[str, float])
     _alone: set[Job] = field(factory=set[Job])
     _cut: set[Job] = field(factory=set[Job])
     _unsure: dict[Job, tuple[object, int]] = field(factory=dict[Job, tuple[object, int]])
@@ -234,8 +236,10 @@ class Planner:
         match verdict, reply:
             case Verdict.ACCEPTED, Accepted() | Solved():
                 self._taken(action.job, reply, now)
-            case Verdict.REJECTED, Busy(code=code, retry_after=wait):
+            case Verdict.REJECTED, Busy(code=code, retry_after=wait, or_broke=or_broke):
                 self.gate.refused(action.started, now)
+                if or_broke:
+                    self.doubt.refused(code, action.started)
                 if wait is not None and wait > ADVICE:
                     self._hold = max(self._hold, now + wait)
                 self.counts.refused += 1
@@ -289,6 +293,7 @@ class Planner:
 
     def _taken(self, job: Job, outcome: Accepted | Solved, now: float) -> None:
         self.gate.accepted(at_once=isinstance(outcome, Solved))
+        self.doubt.taken()
         self.counts.accepted += 1
         self._vain = 0
         job.attempts += 1
@@ -418,6 +423,18 @@ class Planner:
             down = AccountDown(error.code or "", error.cause, error.retry_after)
             self.health.take(self.health.breaker.epoch, down, now)
 
+    def must_ask(self, now: float) -> bool:
+        """Whether to ask the account for its threads, as a refusal may mean that it is broke."""
+        return self.health.down is None and self.doubt.ask(now)
+
+    def told_threads(self, said: object, now: float) -> None:
+        """Take what the account said of its threads, or the error instead."""
+        down = self.doubt.answered(said, now)
+        if isinstance(said, AccountError):
+            self.warned(said, now)
+        if self.health.down is None:
+            self.health.down = down
+
     def close(self, reason: str | None) -> None:
         """End every paid job without its answer, as the client closes."""
         for job in list(self.jobs.values()):
@@ -479,7 +496,7 @@ class Planner:
         if job.task_id:
             self._past[job.task_id] = job.accepted_at
             if len(self._past) > PAST:
-                del self._past[next(iter(self._past))]
+                self._past.popitem(last=False)
         if before is not State.QUEUED:
             self.budget.ended(step, end, self._price)
         self.counts.ended(step, end)

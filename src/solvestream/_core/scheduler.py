@@ -253,10 +253,13 @@ class Scheduler:
 
     def _down(self, route: frozenset[str]) -> Stranded | None:
         """Return why no account of a route can be used, or `None` when one can."""
-        downs = [(self.planners[name].closed(), name) for name in route]
-        if any(down is None for down, _ in downs):
-            return None
-        return next((Stranded(down, name) for down, name in downs if down is not None), None)
+        stranded: Stranded | None = None
+        for name in route:
+            down = self.planners[name].closed()
+            if down is None:
+                return None
+            stranded = stranded or Stranded(down, name)
+        return stranded
 
     def _hopeless(self, route: frozenset[str], now: float) -> Stranded | None:
         """Return the trouble of a route whose accounts gave no proper reply for long.
