@@ -7,6 +7,7 @@ import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
+from weakref import WeakSet
 
 from attrs import define, evolve, field
 
@@ -51,6 +52,7 @@ class Admission:
     _seq: Iterator[int] = field(factory=itertools.count)
     _prefix: str = field(factory=lambda: secrets.token_hex(4))
     _keys: dict[str, Shared] = field(factory=dict[str, Shared])
+    _outboxes: WeakSet[Outbox] = field(factory=WeakSet[Outbox])
 
     # Coming in
 
@@ -91,8 +93,12 @@ class Admission:
                 self._take_entry(job, task)
                 return None
             self._fill(job, task, now)
-            if not self._known(job):
+            if job.given_key is None:
                 self._add(job, now)
+            elif (entry := self._left(job)) is not None and entry.state != "accepted":
+                self._take_entry(job, entry)
+            else:
+                self._share(job, entry)
         except InvalidTask as error:
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - a field of a type that no check thought of
@@ -116,22 +122,18 @@ class Admission:
         if task.deadline is not None:
             job.deadline = now + task.deadline
 
-    def _known(self, job: Job) -> bool:
-        """Whether a job of this key was bought before: by this client, or by an earlier one."""
+    def _left(self, job: Job) -> Entry | None:
+        """Return what an earlier process left of a job's key, unless it is taken up already."""
         recorder = self.engine.recorder
-        if recorder is not None and job.given_key is not None and job.key not in self._keys:
-            if (entry := recorder.left.get(job.key)) is not None:
-                self._take_entry(job, entry)
-                return True
-            if recorder.is_open(job.key):
-                fix = "the result of an earlier task of this key was not read yet; read it first"
-                raise InvalidTask(field="job_key", value=job.key, fix=fix)
-        return self._joined(job)
+        if recorder is None or job.key in self._keys:
+            return None
+        if (entry := recorder.left.get(job.key)) is None and recorder.is_open(job.key):
+            fix = "the result of an earlier task of this key was not read yet; read it first"
+            raise InvalidTask(field="job_key", value=job.key, fix=fix)
+        return entry
 
-    def _joined(self, job: Job) -> bool:
-        """Let a job share what is bought for all of its key; `False` where it has none."""
-        if job.given_key is None:
-            return False
+    def _share(self, job: Job, entry: Entry | None) -> None:
+        """Let a job share what is bought, or was left, for all of its key."""
         shared = self._keys.get(job.key)
         first = shared is None
         if shared is None:
@@ -142,9 +144,10 @@ class Admission:
             raise InvalidTask(field="job_key", value=job.key, fix=fix)
         self.scheduler.join(job, shared.bought)
         shared.join(job)
-        if first:
+        if first and entry is None:
             self._add(shared.bought, self.now())
-        return True
+        elif entry is not None:
+            self._take_entry(shared.bought, entry)
 
     def _add(self, job: Job, now: float) -> None:
         self.scheduler.add(job, now)
@@ -247,7 +250,18 @@ class Admission:
 
     def feed(self, outbox: Outbox) -> None:
         """Start the task that feeds a stream."""
+        self._outboxes.add(outbox)
         self.engine.spawn(outbox.feed)
+
+    def unread(self) -> tuple[int, int]:
+        """Count results that have come and wait to be read, and of these the stale ones."""
+        results = list(self.kept.values())
+        for outbox in tuple(self._outboxes):
+            results += outbox.unread
+        now = self.wall_now() if results else math.inf
+        return len(results), sum(
+            one.expires_at is not None and one.expires_at <= now for one in results
+        )
 
     def now(self) -> float:
         """Return the moment, in monotonic seconds."""

@@ -6,7 +6,9 @@ and it stays until the user has come back for the next (TRUST.md, G3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,7 +17,9 @@ from attrs import define, evolve, field
 
 from solvestream._core.job import Job
 from solvestream._core.lifecycle import State
-from solvestream._journal.values import Entry
+from solvestream._core.planner import Planner
+from solvestream._core.scheduler import Scheduler
+from solvestream._journal.values import Entry, Sample
 from solvestream.errors import JournalError, SolvestreamError, SubmitUnknown
 from solvestream.results import Result, Ticket
 from solvestream.solutions import Solution
@@ -29,6 +33,11 @@ IN_DOUBT = (
     "is not sent again"
 )
 
+
+SAMPLED = 1.0
+"""Seconds between samples of an account at least."""
+LOOKED = 256
+"""Moments of looks that are noted for one job: the first ones, and the last."""
 
 _MAY_HAVE_COST = {State.UNKNOWN, State.FAILED}
 """Ends of a submit that say nothing of its price, or say it themselves."""
@@ -55,6 +64,10 @@ class Recorder:
     ending: dict[tuple[str, str], Job] = field(factory=dict[tuple[str, str], Job])
     _ends: dict[str, object] = field(factory=dict[str, object])
     _handed: set[str] = field(factory=set[str])
+    _looked: dict[Job, array[float]] = field(factory=dict[Job, "array[float]"])
+    _sampled: dict[str, Sample] = field(factory=dict[str, Sample])
+    _sample_at: float = -math.inf
+    _scheduler: Scheduler | None = None
 
     def __attrs_post_init__(self) -> None:
         self.left = {entry.job_key: entry for entry in self.journal.left()}
@@ -76,6 +89,8 @@ class Recorder:
 
     async def aclose(self) -> None:
         """Write what is left and let go of the file; raises `JournalError` when that fails."""
+        if self._scheduler is not None:
+            self._sample_all(self._scheduler, self.now())
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self.journal.close)
 
@@ -123,11 +138,22 @@ class Recorder:
                 accepted_at=ticket.submitted_at,
             )
 
+    def looked(self, jobs: Sequence[Job], now: float) -> None:
+        """Remember when jobs were looked at, until they end."""
+        for job in jobs:
+            moments = self._looked.get(job)
+            if moments is None:
+                self._looked[job] = moments = array("f")
+            elif len(moments) == LOOKED:
+                moments.pop()
+            moments.append(now - job.accepted_at)
+
     def ended(self, job: Job, result: Result[Solution], noted: Callable[[], None]) -> bool:
         """Note how a job ended and call `noted` then; `False` for one the journal does not hold.
 
         An end that cannot be written now is told all the same: it is written when writing works.
         """
+        looked = self._looked.pop(job, ())
         row = self.journal.row_of(job.key)
         if row is None:
             return False
@@ -146,6 +172,7 @@ class Recorder:
             solution=result.solution if result.ok else None,
             error=result.error,
             looks=result.polls,
+            looked=looked,
             cost=result.cost,
             expires_at=result.expires_at,
             done=done,
@@ -178,6 +205,23 @@ class Recorder:
             del self._ends[key]
             self.journal.acked(row, at=self.now() + self.wall)
 
+    # Accounts
+
+    def sample(self, scheduler: Scheduler, now: float) -> None:
+        """Note how the accounts stand, at most once a second and where that has changed."""
+        if now >= self._sample_at:
+            self._sample_at = now + SAMPLED
+            self._scheduler = scheduler
+            self._sample_all(scheduler, now)
+
+    def _sample_all(self, scheduler: Scheduler, now: float) -> None:
+        queued = len(scheduler.backlog)
+        for name, planner in scheduler.planners.items():
+            sample = _sample(planner, queued, now, now + self.wall)
+            if self._sampled.get(name) != evolve(sample, at=0.0) and self.journal.held:
+                self._sampled[name] = evolve(sample, at=0.0)
+                self.journal.sampled(sample)
+
     # What was left
 
     def doubted(self, entry: Entry) -> Result[Solution]:
@@ -201,3 +245,22 @@ def doubtful(entry: Entry, error: SolvestreamError) -> Result[Solution]:
 
 def _end_of(result: Result[Solution]) -> object:
     return result.solution if result.error is None else result.error
+
+
+def _sample(planner: Planner, queued: int, now: float, at: float) -> Sample:
+    counts = planner.counts
+    return Sample(
+        at=at,
+        account=planner.name,
+        queued=queued,
+        in_flight=planner.gate.under_way,
+        limit=planner.gate.limit,
+        gate="closed" if planner.gate.closed else "open",
+        breaker=planner.health.breaker.state(now).value,
+        submits=counts.submits,
+        refused=counts.refused,
+        throttled=counts.throttled,
+        looks=counts.looks,
+        troubles=counts.troubles,
+        spent=counts.spent,
+    )

@@ -403,6 +403,22 @@ async def test_closing_sends_nothing_that_waits_for_an_exchange(service, slow_di
     assert [entry.state for entry in entries(path).values()] == ["unknown"] * 2
 
 
+async def test_tasks_of_one_key_share_what_an_earlier_process_left(service, path):
+    """Three tasks of a key that was paid get its answer, each with its own tag."""
+    first = await client_on(path).start()
+    stream = first.stream([image(job_key="k")])
+    with anyio.move_on_after(1):
+        await anext(stream)
+    await first.aclose()
+    results = []
+    async with client_on(path) as client, anyio.create_task_group() as group:
+        for tag in range(3):
+            again = client.stream([image(job_key="k", tag=tag)])
+            group.start_soon(read_into, results, again)
+    assert sorted((one.tag, one.ok) for one in results) == [(0, True), (1, True), (2, True)]
+    assert service.submits == 1
+
+
 async def read_into(results, stream):
     async for result in stream:
         results.append(result)

@@ -355,7 +355,7 @@ def test_a_newer_schema_is_refused_and_not_written(tmp_path):
             (tmp_path / f"run.db{end}").write_bytes((tmp_path / f"live.db{end}").read_bytes())
     before = {end: (tmp_path / f"run.db{end}").read_bytes() for end in ("", "-wal")}
     assert before["-wal"]
-    with pytest.raises(JournalError, match=r"version 99, this solvestream knows 1"):
+    with pytest.raises(JournalError, match=r"version 99, this solvestream knows 2"):
         Journal.open(path)
     with pytest.raises(JournalError, match="version 99"):
         list(read_journal(path))

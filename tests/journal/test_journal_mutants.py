@@ -194,7 +194,7 @@ def test_what_is_no_file_of_ours_is_told_apart(tmp_path):
         (
             "user_version = 99",
             (
-                "its schema is version 99, this solvestream knows 1; "
+                "its schema is version 99, this solvestream knows 2; "
                 "use the release that wrote it, or another path; nothing was changed"
             ),
         ),

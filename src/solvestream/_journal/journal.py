@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import weakref
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
 
-from attrs import define, field
+from attrs import astuple, define, field
 
 from solvestream._journal import values
 from solvestream._journal.lock import ProcessLock
@@ -20,12 +21,13 @@ from solvestream._journal.store import (
     ENDED,
     INTENT,
     REFUSED,
+    SAMPLE,
     Step,
     Store,
     Synchronous,
     Value,
 )
-from solvestream._journal.values import Entry
+from solvestream._journal.values import Entry, Sample
 from solvestream._journal.writer import PACE, Done, Post, Writer
 from solvestream.errors import JournalError, SolvestreamError, UsageError
 from solvestream.solutions import Solution
@@ -197,6 +199,7 @@ class Journal:
         solution: Solution | None = None,
         error: SolvestreamError | None = None,
         looks: int = 0,
+        looked: Sequence[float] = (),
         cost: float | None = None,
         expires_at: float | None = None,
         done: Done | None = None,
@@ -209,12 +212,18 @@ class Journal:
         self._check(row)
         why = None if error is None else values.encode_error(error)
         answer = None if solution is None else values.encode_solution(solution)
-        self._put(ENDED, (row, at, looks, _real(cost), _real(expires_at), why, answer), done)
+        seen = (looks, values.encode_looked(looked))
+        self._put(ENDED, (row, at, *seen, _real(cost), _real(expires_at), why, answer), done)
 
     def acked(self, row: int, *, at: float, done: Done | None = None) -> None:
         """Note that the user has it. The answer is no longer stored, and the row is closed."""
         self._close_row(row)
         self._put(ACKED, (row, at, None), done)
+
+    def sampled(self, sample: Sample) -> None:
+        """Note how an account stands; nothing waits for it, and it is lost when writing fails."""
+        at, account, *rest = astuple(sample)
+        self._put(SAMPLE, (at, values.encode_text(account), *rest), None)
 
     # Inside
 

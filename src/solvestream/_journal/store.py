@@ -15,28 +15,39 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from attrs import define, frozen
 
 from solvestream._journal.lock import ProcessLock
-from solvestream._journal.values import Entry, decode
+from solvestream._journal.values import Entry, Sample, decode, decode_sample
 from solvestream.errors import JournalError
 
 APPLICATION = 0x50_1E_57_4A
-SCHEMA = 1
+SCHEMA = 2
 CREATE = """
 CREATE TABLE job (
     id INTEGER PRIMARY KEY,
     job_key TEXT, account TEXT, kind TEXT, tag TEXT, queued_at REAL, submitted_at REAL,
     accepted_at REAL, task_id TEXT,
-    ended_at REAL, looks INTEGER, cost REAL, expires_at REAL, error TEXT, solution TEXT,
-    taken_at REAL
+    ended_at REAL, looks INTEGER, looked TEXT, cost REAL, expires_at REAL, error TEXT,
+    solution TEXT, taken_at REAL
 )"""
+CREATE_SAMPLE = """
+CREATE TABLE sample (
+    id INTEGER PRIMARY KEY,
+    at REAL, account TEXT, queued INTEGER, in_flight INTEGER, "limit" REAL, gate TEXT,
+    breaker TEXT, submits INTEGER, refused INTEGER, throttled INTEGER, looks INTEGER,
+    troubles INTEGER, spent REAL
+)"""
+FROM_1 = ("ALTER TABLE job ADD COLUMN looked TEXT", CREATE_SAMPLE)
+"""What makes a file of schema 1 one of schema 2."""
+SAMPLES = 100_000
+"""Samples kept, the newest."""
 PAGE = 1_000
 """Rows read at once, so that a reader never holds the journal's log open for long."""
 SLACK = 1_000
@@ -49,6 +60,7 @@ ROWS = 512
 
 _LEFT = "taken_at IS NULL AND"
 
+T = TypeVar("T")
 Value = str | bytes | float | None
 Synchronous = Literal["normal", "full"]
 
@@ -62,10 +74,10 @@ class Step:
     tail: str
 
     @classmethod
-    def into(cls, columns: str, then: str = "") -> Step:
+    def into(cls, columns: str, then: str = "", table: str = "job") -> Step:
         """Return the step that fills these columns of a row."""
         marks = ", ".join("?" * (columns.count(",") + 1))
-        return cls(f"INSERT INTO job ({columns}) VALUES", f"({marks})", then)
+        return cls(f"INSERT INTO {table} ({columns}) VALUES", f"({marks})", then)
 
     @classmethod
     def later(cls, columns: str, where: str) -> Step:
@@ -86,13 +98,19 @@ INTENT = Step.into(_INTENT)
 ADOPTED = Step.into(f"{_INTENT}, accepted_at, task_id")
 ACCEPTED = Step.later("id, accepted_at, task_id", "accepted_at IS NULL")
 ENDED = Step.later(
-    "id, ended_at, looks, cost, expires_at, error, solution",
+    "id, ended_at, looks, looked, cost, expires_at, error, solution",
     "ended_at IS NULL OR error IS NOT NULL AND excluded.error IS NULL",
 )
 ACKED = Step.later("id, taken_at, solution", "taken_at IS NULL")
 REFUSED = Step("DELETE FROM job WHERE id IN (", "?", ")")
-STEPS = (INTENT, ADOPTED, ACCEPTED, ENDED, ACKED, REFUSED)
+SAMPLE = Step.into(
+    'at, account, queued, in_flight, "limit", gate, breaker, '
+    "submits, refused, throttled, looks, troubles, spent",
+    table="sample",
+)
+STEPS = (INTENT, ADOPTED, ACCEPTED, ENDED, ACKED, REFUSED, SAMPLE)
 """In the order of a job's life, in which they may so be written whatever order rows came in."""
+_MARKS = max(step.each.count("?") for step in STEPS)
 
 Round = Mapping[Step, Sequence[tuple[Value, ...]]]
 
@@ -152,10 +170,11 @@ class Store:
         run("PRAGMA journal_size_limit = 67108864")
         run("PRAGMA wal_autocheckpoint = 4000")
         most = self.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-        self._most = min(ROWS, most // (_INTENT.count(",") + 3))
-        if fresh:
+        self._most = min(ROWS, most // _MARKS)
+        if run("PRAGMA user_version").fetchone()[0] != SCHEMA:
             run("BEGIN IMMEDIATE")
-            run(CREATE)
+            for statement in (CREATE, CREATE_SAMPLE) if fresh else FROM_1:
+                run(statement)
             run(f"PRAGMA application_id = {APPLICATION}")
             run(f"PRAGMA user_version = {SCHEMA}")
             run("COMMIT")
@@ -179,6 +198,8 @@ class Store:
             acked = self._acked + len(steps.get(ACKED, ()))
             if acked > self.keep + SLACK:
                 acked -= self._trim(acked - self.keep)
+            if steps.get(SAMPLE):
+                run("DELETE FROM sample WHERE id <= (SELECT max(id) FROM sample) - ?", (SAMPLES,))
             if probe:
                 run("INSERT INTO job (id, tag) VALUES (-1, zeroblob(16384))")
                 run("DELETE FROM job WHERE id = -1")
@@ -214,13 +235,25 @@ def read_journal(path: str | os.PathLike[str], *, left: bool = False) -> Iterato
     With `left`, only what nobody has acknowledged. It takes no lock that a writer would notice, and reads 1,000 rows at a time. Blocks on the
     disk. Raises `JournalError` for a file that is missing, broken or no journal.
     """
-    place = Path(path).absolute()
+    where = _LEFT if left else ""
+    yield from _reading(Path(path).absolute(), partial(_entries, where=where))
+
+
+def read_samples(path: str | os.PathLike[str]) -> Iterator[Sample]:
+    """Yield how accounts stood over time, oldest first; a journal of schema 1 has none.
+
+    As `read_journal` does, it reads while a run may be going on, and raises what that raises.
+    """
+    yield from _reading(Path(path).absolute(), _samples)
+
+
+def _reading(place: Path, read: Callable[[Path, sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
     problem: JournalError | None = None
     try:
         if _inspect(place):
             return
         with contextlib.closing(_connect(place, "ro")) as connection:
-            yield from _entries(place, connection, _LEFT if left else "")
+            yield from read(place, connection)
     except (OSError, sqlite3.Error) as error:
         problem = explain(place, error)
     if problem is not None:
@@ -295,7 +328,7 @@ def _inspect(path: Path, *, check: bool = False) -> bool:
     if application != APPLICATION:
         what = "it is a database of another program, and was left as it is; choose another path"
         raise JournalError(f"journal {path}: {what}")
-    if version != SCHEMA:
+    if version not in {1, SCHEMA}:
         raise JournalError(
             f"journal {path}: its schema is version {version}, this solvestream knows {SCHEMA}; "
             "use the release that wrote it, or another path; nothing was changed"
@@ -316,19 +349,35 @@ def _connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
 
 
 def _entries(path: Path, connection: sqlite3.Connection, where: str) -> Iterator[Entry]:
+    return _decoded(path, _rows(connection, "job", where), decode)
+
+
+def _samples(path: Path, connection: sqlite3.Connection) -> Iterator[Sample]:
+    known = "SELECT count(*) FROM sqlite_master WHERE name = 'sample'"
+    if connection.execute(known).fetchone()[0]:
+        yield from _decoded(path, _rows(connection, "sample", ""), decode_sample)
+
+
+def _rows(connection: sqlite3.Connection, table: str, where: str) -> Iterator[sqlite3.Row]:
     after = 0
-    sql = f"SELECT * FROM job WHERE {where} id > ? ORDER BY id LIMIT {PAGE}"  # noqa: S608 - no outside text
+    sql = f"SELECT * FROM {table} WHERE {where} id > ? ORDER BY id LIMIT {PAGE}"  # noqa: S608 - no outside text
     connection.row_factory = sqlite3.Row
     while rows := connection.execute(sql, (after,)).fetchall():
-        for row in rows:
-            try:
-                yield decode(row)
-            except ValueError as error:
-                reason = str(error)
-            else:
-                continue
-            raise JournalError(
-                f"journal {path}: row {row['id']} cannot be read ({reason}); move the file away "
-                "for inspection; it was left as it is"
-            )
+        yield from rows
         after = rows[-1]["id"]
+
+
+def _decoded(
+    path: Path, rows: Iterator[sqlite3.Row], read: Callable[[Mapping[str, Any]], T]
+) -> Iterator[T]:
+    for row in rows:
+        try:
+            yield read(cast("Mapping[str, Any]", row))
+        except ValueError as error:
+            reason = str(error)
+        else:
+            continue
+        raise JournalError(
+            f"journal {path}: row {row['id']} cannot be read ({reason}); move the file away "
+            "for inspection; it was left as it is"
+        )

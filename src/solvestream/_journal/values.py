@@ -8,7 +8,7 @@ field's value stays out for that reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, cast
 
@@ -83,6 +83,7 @@ class Entry:
         solution: the answer of a solved one, until it is acknowledged.
         error: why there is none.
         looks: how often the service was asked.
+        looked: when, in seconds from acceptance, once it ended: the first 255 and the last.
         cost: USD, where the service says.
         expires_at: until when the answer is good, where known.
     """
@@ -102,6 +103,7 @@ class Entry:
     solution: Solution | None = None
     error: SolvestreamError | None = None
     looks: int = 0
+    looked: tuple[float, ...] = ()
     cost: float | None = None
     expires_at: float | None = None
 
@@ -112,7 +114,7 @@ class Entry:
 
     def to_json(self) -> str:
         """Return the entry as one JSON object, as text, without what is not known."""
-        record = attrs.asdict(self, recurse=False, filter=lambda _, value: value is not None)
+        record = attrs.asdict(self, recurse=False, filter=lambda _, value: value not in (None, ()))
         if self.solution is not None:
             record["solution"] = json.loads(encode_solution(self.solution))
         if self.error is not None:
@@ -136,6 +138,37 @@ class Entry:
             cost=self.cost,
             redelivered=True,
         )
+
+
+@frozen(kw_only=True)
+class Sample:
+    """How an account stood at a moment, as in `results.AccountStatistics`.
+
+    Attributes:
+        at: seconds since the epoch.
+        account: its name.
+        queued: tasks of the whole client that wait to be submitted.
+        in_flight: submits on the wire and tasks at the service.
+        limit: tasks under way at most, as known or learned; may be infinite.
+        gate: `open` or `closed`.
+        breaker: `closed`, `open` or `half-open`.
+        submits, refused, throttled, looks, troubles: counted since the client was opened.
+        spent: USD since then.
+    """
+
+    at: float
+    account: str
+    queued: int
+    in_flight: int
+    limit: float
+    gate: str
+    breaker: str
+    submits: int
+    refused: int
+    throttled: int
+    looks: int
+    troubles: int
+    spent: float
 
 
 def _ticket(
@@ -232,6 +265,11 @@ def encode_error(error: SolvestreamError) -> str:
     return _encode(record)
 
 
+def encode_looked(offsets: Sequence[float]) -> str | None:
+    """Return moments of looks, to the millisecond; `None` for no look."""
+    return _encode([round(offset, 3) for offset in offsets]) if offsets else None
+
+
 # From JSON
 
 
@@ -244,8 +282,23 @@ def decode(row: Mapping[str, Any]) -> Entry:
         for name, read in (("tag", json.loads), ("error", _error), ("solution", decode_solution)):
             known[name] = None if known[name] is None else read(known[name])
         known["looks"] = known["looks"] or 0
+        known["looked"] = tuple(map(float, json.loads(known.get("looked") or b"[]")))
         return Entry(row=known.pop("id"), state=_state(known), **known)
     except (KeyError, TypeError, AttributeError, RecursionError, SolvestreamError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise ValueError(reason)
+
+
+def decode_sample(row: Mapping[str, Any]) -> Sample:
+    """Read one sample, its texts as bytes. Raises `ValueError` for what was never written so."""
+    known: dict[str, Any] = {name: value for name, value in dict(row).items() if name != "id"}
+    try:
+        for name in ("account", "gate", "breaker"):
+            known[name] = known[name].decode("utf-8", "surrogatepass")
+        for name in ("at", "limit", "spent"):
+            known[name] = float(known[name])
+        return Sample(**known)
+    except (KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
     raise ValueError(reason)
 

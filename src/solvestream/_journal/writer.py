@@ -20,7 +20,7 @@ from weakref import WeakSet
 
 from attrs import define, field
 
-from solvestream._journal.store import INTENT, STEPS, Step, Store, Value, explain
+from solvestream._journal.store import INTENT, SAMPLE, STEPS, Step, Store, Value, explain
 from solvestream.errors import JournalError
 
 PACE = 0.02
@@ -139,6 +139,7 @@ class Writer:
             self.store.write({**self.owed, INTENT: intents}, probe=probe)
         except Exception as error:  # noqa: BLE001 - told to everyone who waits, and tried again
             self._retry_at = time.monotonic() + self.retry
+            self.owed[SAMPLE].clear()  # nothing is paid with them, and they would gather
             return explain(self.store.path, error)
         for rows in self.owed.values():
             rows.clear()
