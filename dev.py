@@ -2,16 +2,20 @@
 
 python3 dev.py demo     install, then `solvestream demo` (further arguments are passed on)
 python3 dev.py test     install, then every check that CI makes (arguments go to pytest)
+python3 dev.py docs     build the docs site into build/site, without a warning
 python3 dev.py mutate   change the code in small ways, and see whether the tests notice
+python3 dev.py audit    ask for known vulnerabilities of what `pip install solvestream` brings
 python3 dev.py setup    install for development: editable, with all tools
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
@@ -23,7 +27,7 @@ PYTHON = BIN / "python"
 STAMP = VENV / "installed"
 
 EVERYTHING = [".[demo]"]
-for group in ("lint", "test", "bench"):
+for group in ("lint", "test", "bench", "docs"):
     EVERYTHING += ["--group", group]
 
 CHECKS = [
@@ -50,9 +54,15 @@ def main() -> int:
     if what == "setup":
         install("-e", *EVERYTHING)
         return 0
+    if what == "docs":
+        install("-e", *EVERYTHING)
+        return call(BIN / "zensical", "build", "--clean", "--strict")
     if what == "mutate":
         install("-e", *EVERYTHING)
         return call(PYTHON, "-m", "tests.mutation", *rest)
+    if what == "audit":
+        install("-e", *EVERYTHING)
+        return audit()
     print(__doc__)
     return 2
 
@@ -70,6 +80,46 @@ def test(arguments: list[str]) -> int:
         failed.append("pytest")
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
     return int(bool(failed))
+
+
+def audit() -> int:
+    """Have pip resolve the run-time dependencies as for a user, and pip-audit ask about them."""
+    pip = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    run(*pip, "pip-audit>=2.9,<3")
+    with tempfile.TemporaryDirectory() as folder:
+        report, pins = Path(folder, "report.json"), Path(folder, "pins.txt")
+        run(*pip, "--dry-run", "--ignore-installed", "--report", report, ".")
+        found = [one["metadata"] for one in json.loads(report.read_text())["install"]]
+        wanted = {one["name"]: one["version"] for one in found if one["name"] != "solvestream"}
+        pins.write_text("".join(f"{name}=={version}\n" for name, version in wanted.items()))
+        command = [BIN / "pip-audit", "-f", "json", "--no-deps", "--disable-pip", "-r", pins]
+        told = subprocess.run(command, capture_output=True, text=True)
+    if not told.stdout:
+        print(told.stderr)
+    return judge(told.stdout, len(wanted))
+
+
+def judge(told: str, wanted: int) -> int:
+    """Return 0 if all were audited and none is known to be vulnerable, 1 if one is, else 2.
+
+    pip-audit itself exits with 0 when the advisory service knew nothing of a package.
+    """
+    try:
+        answers = json.loads(told)["dependencies"]
+    except (ValueError, KeyError):
+        answers = []
+    bad = [(one, flaw) for one in answers for flaw in one.get("vulns", ())]
+    for one, flaw in bad:
+        fixed = ", ".join(flaw["fix_versions"]) or "no release yet"
+        print(f"{one['name']} {one['version']}: {flaw['id']}, fixed in {fixed}")
+    for reason in filter(None, (one.get("skip_reason") for one in answers)):
+        print(reason)
+    audited = sum("vulns" in one for one in answers)
+    print(f"{audited} of {wanted} run-time dependencies audited, {len(bad)} known vulnerabilities")
+    if not bad and audited < wanted:
+        print("this is no audit: the advisory service said nothing of the others")
+        return 2
+    return int(bool(bad))
 
 
 def install(*what: str) -> None:

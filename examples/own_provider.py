@@ -7,10 +7,11 @@ import base64
 import os
 import sys
 from pathlib import Path
+from re import fullmatch
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
-from solvestream import Client, Pacing, RawTask, Text, UsageError
+from solvestream import Balance, Client, Pacing, ProtocolError, RawTask, Text, UsageError
 from solvestream.providers import (
     Accepted,
     Call,
@@ -31,7 +32,9 @@ class PlainText:
     """An account at a service that says `OK|id`, later `CAPCHA_NOT_READY` or `OK|text`."""
 
     name = "plain"
-    capabilities = Capabilities(kinds=frozenset({"raw"}), pacing={"": Pacing(first_look=0.2)})
+    capabilities = Capabilities(
+        kinds=frozenset({"raw"}), pacing={"": Pacing(first_look=0.2)}, reports=False
+    )
 
     def submit(self, task: Any, image: bytes | None) -> Call[Any]:
         """Ask for the work. It costs money: `fresh` keeps it off a connection gone stale."""
@@ -46,11 +49,23 @@ class PlainText:
     def _none(self, *_: object, **__: object) -> NoReturn:
         raise UsageError("plain has no such call")
 
-    balance = report = threads = _none
+    report = threads = _none
+
+    def balance(self) -> Call[Any]:
+        """Ask for the money left."""
+        query = urlencode({"key": KEY, "action": "getbalance"})
+        return Call(Request("GET", ORIGIN, f"/res.php?{query}"), self._read_balance)
+
+    def _read_balance(self, reply: Response) -> Balance:
+        text = reply.body.decode(errors="replace")
+        if not fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
+            raise ProtocolError("plain: this is no balance")
+        return Balance(float(text), "USD", text)
 
     def _read_submit(self, reply: Response) -> Accepted | Unknown:
         said, _, task_id = reply.body.decode(errors="replace").partition("|")
-        return Accepted(task_id) if said == "OK" else Unknown("no id")
+        whole = reply.status == 200 and said == "OK" and fullmatch("[0-9]{1,20}", task_id)
+        return Accepted(task_id, verified=reply.delimited) if whole else Unknown("no id")
 
     def _read_look(self, reply: Response) -> list[Any]:
         said, _, text = reply.body.decode(errors="replace").partition("|")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 import inspect
 import os
 import pkgutil
@@ -159,11 +158,3 @@ def test_nothing_committed_names_a_machine_or_a_registry():
         text = path.read_text(errors="replace") if path.is_file() else ""
         for sign in ("index" + "-url", "/wo" + "rk/", "files.python" + "hosted"):
             assert sign not in text, f"{path}: {sign}"
-
-
-def test_the_state_diagram_is_that_of_the_code():
-    """`docs/design.md` shows the table of states as it is; `docs/states.py --write` renews it."""
-    spec = importlib.util.spec_from_file_location("states", ROOT / "docs" / "states.py")
-    states = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(states)
-    assert states.page() == states.DESIGN.read_text(encoding="utf-8")

@@ -32,7 +32,8 @@ class FakeService:
 
     `solve` draws the seconds a task takes; `on_submit` and `on_look` may replace a reply
     (a submit replaced after it was taken is the lost reply that may have been paid); `always`
-    replaces every reply.
+    replaces every reply; `full` is the code of a submit that finds no slot, and `on_threads` may
+    replace what is told of them.
     """
 
     max_exchanges: int = 64
@@ -41,6 +42,9 @@ class FakeService:
     latency: float = 0.01
     on_submit: Callable[[int], Reply | None] = lambda n: None
     on_look: Callable[[str, int], Reply | None] = lambda ids, n: None
+    on_threads: Callable[[int], Reply | None] = lambda n: None
+    full: str = "ERROR_NO_SLOT_AVAILABLE"
+    asked_at: list[float] = field(factory=list)
     answer: Callable[[str], str] = lambda task_id: f"text-{task_id}"
     ready_at: dict[str, float] = field(factory=dict)
     submitted_at: dict[str, float] = field(factory=dict)
@@ -83,6 +87,8 @@ class FakeService:
         action = fields.get("action")
         if action == "get":
             return self._look(fields.get("ids") or fields["id"], "ids" in fields)
+        if action == "threadsinfo":
+            return self._threads()
         if action == "getbalance":
             return "1.5"
         return "OK_REPORT_RECORDED"
@@ -96,11 +102,18 @@ class FakeService:
             return replaced
         if self.working >= self.slots:
             self.refusals += 1
-            return "ERROR_NO_SLOT_AVAILABLE"
+            return self.full
         task_id = str(1000 + len(self.ready_at))
         self.submitted_at[task_id] = anyio.current_time()
         self.ready_at[task_id] = anyio.current_time() + self.solve()
         return f"OK|{task_id}" if replaced is None else replaced
+
+    def _threads(self) -> Reply:
+        self.asked_at.append(anyio.current_time())
+        replaced = self.on_threads(len(self.asked_at))
+        slots = min(self.slots, 1_000)
+        usual = f'{{"threads":"{slots}","working_threads":{self.working}}}'
+        return usual if replaced is None else replaced
 
     def _look(self, ids: str, many: bool) -> Reply:
         self.look_requests += 1

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from solvestream._http.pool_transport import PoolTransport
+    from solvestream._sync import SyncClient, SyncResultStream, sync
     from solvestream.client import Client
     from solvestream.errors import (
         AccountError,
@@ -101,6 +102,8 @@ __all__ = [
     "Solvora",
     "Statistics",
     "SubmitUnknown",
+    "SyncClient",
+    "SyncResultStream",
     "Task",
     "TaskFailed",
     "TaskLost",
@@ -114,10 +117,12 @@ __all__ = [
     "UsageError",
     "WrongLoop",
     "__version__",
+    "sync",
 ]
 
 _HOMES = {
     "solvestream._http.pool_transport": ("PoolTransport",),
+    "solvestream._sync": ("SyncClient", "SyncResultStream", "sync"),
     "solvestream.client": ("Client",),
     "solvestream.errors": (
         "AccountError",

@@ -57,7 +57,13 @@ class Trouble(StrEnum):
 
 @frozen(cache_hash=True)
 class Origin:
-    """Scheme, host and port of a service: what one connection reaches."""
+    """Scheme, host and port of a service: what one connection reaches.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: name or address, without brackets.
+        port: 1 to 65535.
+    """
 
     scheme: str
     host: str
@@ -65,7 +71,7 @@ class Origin:
 
     @classmethod
     def parse(cls, url: str) -> tuple[Origin, str]:
-        """Split an absolute http(s) URL into its origin and its path without a final slash.
+        """Split a `url`, absolute and http(s), into its origin and its path without a final slash.
 
         Raises `ValueError` naming what is wrong, for the public edge to turn into `UsageError`.
         """
@@ -154,7 +160,7 @@ class Response:
         status: 200 to 599; interim replies never come this far.
         body: bytes as they came; transports ask for `identity` and never decode.
         delimited: `False` where only the end of the connection ended the body, so that a
-            cut reply looks like a whole one (`faults.json` S10).
+            cut reply looks like a whole one.
         sent: how much of the request had left when the reply was complete. A service may
             answer early, before it has read all.
         lines: the headers as bytes, where a transport left them unread: few are ever looked at.

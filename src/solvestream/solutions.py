@@ -26,7 +26,11 @@ class Text(Solution):
 
 @frozen
 class Texts(Solution):
-    """Several texts for several images of one task (CapSolver's `number` module)."""
+    """Several texts for several images of one task (CapSolver's `number` module; PROTOCOLS.md 3).
+
+    Attributes:
+        answers: one for each image, in their order.
+    """
 
     answers: tuple[str, ...]
 
@@ -46,7 +50,13 @@ class Token(Solution):
 
 @frozen
 class GeeTestV3Solution(Solution):
-    """The three values of GeeTest v3."""
+    """The three values of GeeTest v3 (PROTOCOLS.md 1).
+
+    Attributes:
+        challenge: the challenge as it was solved.
+        validate: opaque.
+        seccode: opaque; often `validate` followed by `|jordan`.
+    """
 
     challenge: str
     validate: str
@@ -55,7 +65,15 @@ class GeeTestV3Solution(Solution):
 
 @frozen
 class GeeTestV4Solution(Solution):
-    """The five values of GeeTest v4."""
+    """The five values of GeeTest v4 (PROTOCOLS.md 1), each as the service sent it.
+
+    Attributes:
+        captcha_id: the page's public id.
+        lot_number: opaque.
+        pass_token: opaque.
+        gen_time: seconds since the epoch, as text.
+        captcha_output: opaque.
+    """
 
     captcha_id: str
     lot_number: str
@@ -66,7 +84,12 @@ class GeeTestV4Solution(Solution):
 
 @frozen
 class Clearance(Solution):
-    """A `cf_clearance` cookie's value and the user agent it is bound to."""
+    """Passage of a Cloudflare challenge (PROTOCOLS.md 1).
+
+    Attributes:
+        cf_clearance: the value of the cookie.
+        user_agent: the one it is bound to, where the service tells.
+    """
 
     cf_clearance: str
     user_agent: str | None = None

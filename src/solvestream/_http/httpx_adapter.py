@@ -378,9 +378,11 @@ def _diagnose(exc: Exception) -> tuple[Trouble, str]:
 
 
 def _tls_reason(exc: BaseException) -> str | None:
-    """Find the TLS error below a failed connect."""
+    """Find the TLS error below a failed connect. Causes may run in a circle, as respx makes them."""
     cause: BaseException | None = exc
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):

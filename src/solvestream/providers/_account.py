@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from solvestream._secret import Secret, sealed, without
 from solvestream._wire import Limits, Origin, Response
@@ -32,6 +32,15 @@ _PATH = re.compile(r"[A-Za-z0-9/_.~%-]*").fullmatch
 
 def _secret(key: str | Secret) -> Secret:
     return key if isinstance(key, Secret) else Secret(key)
+
+
+def plain(_: object, option: Attribute[Any], value: object) -> None:
+    """Raise `UsageError` for an option that cannot be sent; one named `pingback` is a URL."""
+    text = "" if value is None else str(value)
+    url = option.name == "pingback" and value is not None
+    if not text.isascii() or not text.isprintable() or (url and "://" not in text):
+        shape = "an absolute URL, as https://example.com/done" if url else "printable ASCII"
+        raise UsageError(f"{option.name}: give {shape}")
 
 
 class _Sealing(type):
@@ -61,11 +70,11 @@ class Account(metaclass=_Sealing):
         name: stands in tickets and results; unique in a client.
         pacing: your own first look, interval, number of looks and deadline for all kinds
             of task, instead of the service's reference.
-        slots: how many tasks may be under way at once, if you know; else it is learned.
+        slots: how many tasks may be under way at once, 1 or more, if you know; else it is learned.
         price: USD a task costs at most, if you know; 0 on a plan that is paid by the month.
             Needed for `Client(max_spend=)`.
-        allow_http: take plain http.
-        max_image_bytes: images over it are refused before a byte leaves.
+        allow_http: take plain http; default: on loopback only.
+        max_image_bytes: images over it are refused before a byte leaves; 1 or more bytes.
     """
 
     _key_variable: ClassVar[str] = ""

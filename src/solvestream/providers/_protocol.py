@@ -24,7 +24,13 @@ T_co = TypeVar("T_co", covariant=True)
 
 @define(eq=False)
 class Call(Generic[T_co]):
-    """A request, and how to read its reply."""
+    """A request, and how to read its reply.
+
+    Attributes:
+        request: what to send.
+        read: says what a whole reply means. It is total where it gives outcomes: any bytes at
+            all give one, and nothing is raised.
+    """
 
     request: Request
     read: Callable[[Response], T_co]
@@ -71,8 +77,8 @@ class Capabilities:
 
     Attributes:
         kinds: kinds of task it takes.
-        pacing: when to look, by kind; `""` is for all other kinds.
-        max_batch: ids one look may ask for.
+        pacing: when to look, by kind; `""` is for all other kinds, and must be there.
+        max_batch: ids one look may ask for, 1 or more.
         min_interval: seconds that must lie between looks at one task, whatever the pacing.
         retention: seconds after acceptance when task and answer are deleted; `None` if not known.
         answer_ttl: seconds an answer of a kind stays good, where known.
@@ -130,7 +136,7 @@ class Provider(Protocol):
         ...
 
     def report(self, task_id: str, *, correct: bool) -> Call[None]:
-        """Tell whether an answer was right. Reading raises `SolvestreamError`."""
+        """Tell whether the answer to `task_id` was `correct`. Reading raises `SolvestreamError`."""
         ...
 
     def threads(self) -> Call[Threads]:

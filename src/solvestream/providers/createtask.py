@@ -29,7 +29,7 @@ from solvestream._outcomes import (
 from solvestream._secret import Secret
 from solvestream._wire import DEFAULT_LIMITS, Request, Response
 from solvestream.errors import InvalidTask, SolvestreamError
-from solvestream.providers._account import LOOK, Account, no_call, raising
+from solvestream.providers._account import LOOK, Account, no_call, plain, raising
 from solvestream.providers._answers import read_answer
 from solvestream.providers._codes import Codes, as_error, look_outcome, submit_outcome
 from solvestream.providers._images import ImageType, check_image
@@ -89,10 +89,13 @@ class CreateTask(Account):
     Attributes:
         dialect: what the service does differently.
         app_id: sent with every submit, as `appId`.
+        pingback: URL the service shall call when a task is done, sent as `callbackUrl`; a hint,
+            never an answer.
     """
 
     dialect: Dialect
     app_id: str | None = None
+    pingback: str | None = field(default=None, validator=plain)
     capabilities: Capabilities = field(init=False, repr=False)
     _client: Secret = field(init=False, repr=False)
 
@@ -125,8 +128,11 @@ class CreateTask(Account):
         else:
             image = None
             fields = dict(task.fields) if isinstance(task, RawTask) else self._token_fields(task)
-        app = "" if self.app_id is None else f',"appId":{json.dumps(self.app_id)}'
-        head = f'{app},"task":{_json(fields)[:-1]}'.encode()
+        common = {"appId": self.app_id, "callbackUrl": self.pingback}
+        beside = (
+            f',"{name}":{json.dumps(value)}' for name, value in common.items() if value is not None
+        )
+        head = f'{"".join(beside)},"task":{_json(fields)[:-1]}'.encode()
         # base64 goes in as it is: nothing in it needs an escape
         body = b"" if image is None else b',"body":"%b"' % base64.b64encode(image)
         request = self._post("/createTask", head + body + b"}}", submit=True)

@@ -87,6 +87,7 @@ class App:
 
     async def _live(self, line: Line) -> None:
         await line.receive()
+        self.desk.calls_back = True
         await line.send({"type": "lifespan.startup.complete"})
         await line.receive()
         await self.desk.aclose()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 from attrs import define
 
 from .book import Family, Holder, Task
 from .desk import Desk
+from .pingback import Message
 from .simulate import USER_AGENT
 from .wire import Malformed, Reply, Request, as_object
 from .work import Answer, Kind, Outcome, Reason, Refusal, Work, decode_base64, image_subject
@@ -56,7 +58,9 @@ class CreateTask:
         work = read_task(body.get("task"))
         if isinstance(work, Refusal):
             return _refused(self.desk.book.refuse(holder, work))
-        task = self.desk.submit(holder, Family.CREATETASK, work)
+        url = _text(body.get("callbackUrl"))
+        done = partial(_call_back, url) if url else None
+        task = self.desk.submit(holder, Family.CREATETASK, work, done)
         if isinstance(task, Refusal):
             return _refused(task)
         if work.kind is not Kind.IMAGE or not self.desk.settings.immediate:
@@ -121,9 +125,7 @@ class CreateTask:
 
     def _hand_out(self, task: Task, outcome: Outcome, **more: str) -> Reply:
         self.desk.book.take(task, self.desk.clock())
-        if isinstance(outcome, Refusal):
-            return _refused(outcome)
-        return Reply.json(_fine(status="ready", solution=_solution(task, outcome), **more))
+        return _told(task, outcome, **more)
 
 
 def _text(value: object) -> str:
@@ -134,10 +136,21 @@ def _fine(**more: object) -> dict[str, Any]:
     return {"errorId": 0, "errorCode": "", "errorDescription": "", **more}
 
 
-def _refused(refusal: Refusal) -> Reply:
+def _refused(refusal: Refusal, **more: str) -> Reply:
     code = CODES.get(refusal.code, str(refusal.code))
     said = f"{code} (solvestream local service: {str(refusal.code).lower()})"
-    return Reply.json({"errorId": 1, "errorCode": code, "errorDescription": said}, 400)
+    return Reply.json({"errorId": 1, "errorCode": code, "errorDescription": said, **more}, 400)
+
+
+def _told(task: Task, outcome: Outcome, **more: str) -> Reply:
+    if isinstance(outcome, Refusal):
+        return _refused(outcome, **more)
+    return Reply.json(_fine(status="ready", solution=_solution(task, outcome), **more))
+
+
+def _call_back(url: str, task: Task, outcome: Outcome) -> Message:
+    """Return the family's call: a POST of what a look would get."""
+    return Message(url, _told(task, outcome, taskId=task.id).body)
 
 
 def _solution(task: Task, answer: Answer) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import anyio
 from attrs import define, field, frozen
 
-from .book import Book, Family, Holder, Task
+from .book import KEPT, Book, Family, Holder, Task
+from .pingback import Message, call
 from .settings import Settings
 from .work import Kind, Outcome, Reason, Refusal, Work
 
@@ -41,18 +43,31 @@ class Engine(Protocol):
         ...
 
 
+Done = Callable[[Task, Outcome], Message]
+"""What to call out when a task is done."""
+
+
 @define(eq=False)
 class Desk:
-    """Takes work in and tells how it stands."""
+    """Takes work in and tells how it stands.
+
+    Attributes:
+        calls_back: whoever asked for it is called when a task is done. Off until the service is
+            served: in a test's own process nobody is called.
+    """
 
     settings: Settings
     book: Book
     engine: Engine
     clock: Callable[[], float]
+    calls_back: bool = False
     _running: dict[str, asyncio.Task[None]] = field(factory=dict[str, "asyncio.Task[None]"])
+    _calls: set[asyncio.Task[None]] = field(factory=set["asyncio.Task[None]"])
 
-    def submit(self, holder: Holder, family: Family, work: Work) -> Task | Refusal:
-        """Accept work, charge for it and begin it; or say why not."""
+    def submit(
+        self, holder: Holder, family: Family, work: Work, done: Done | None = None
+    ) -> Task | Refusal:
+        """Accept work, charge for it and begin it; or say why not. `done` is called out."""
         refusal = self.engine.check(work)
         if refusal is not None:
             return self.book.refuse(holder, refusal)
@@ -63,6 +78,10 @@ class Desk:
         )
         if isinstance(task, Task):
             self._begin(task, work, now)
+            if done is not None and self.calls_back:
+                calling = asyncio.ensure_future(self._call_back(task, done))
+                self._calls.add(calling)
+                calling.add_done_callback(self._calls.discard)
         return task
 
     async def wait(self, task: Task, seconds: float) -> Outcome:
@@ -72,7 +91,7 @@ class Desk:
             await asyncio.wait({running}, timeout=seconds)
             return task.outcome or Refusal(Reason.UNSOLVABLE)
         left = task.ready_at - self.clock()
-        await asyncio.sleep(min(left, seconds))
+        await anyio.sleep(max(0.0, min(left, seconds)))
         return Refusal(Reason.UNSOLVABLE) if left > seconds else _known(task)
 
     async def wait_all(self) -> None:
@@ -81,9 +100,10 @@ class Desk:
 
     async def aclose(self) -> None:
         """End what is still being worked on."""
-        for running in self._running.values():
-            running.cancel()
-        await self.wait_all()
+        left = (*self._running.values(), *self._calls)
+        for one in left:
+            one.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         self.engine.close()
 
     def _begin(self, task: Task, work: Work, now: float) -> None:
@@ -103,6 +123,9 @@ class Desk:
             self.book.finish(task, Refusal(Reason.UNSOLVABLE), self.clock())
             raise
         self.book.finish(task, end, self.clock())
+
+    async def _call_back(self, task: Task, done: Done) -> None:
+        await call(done(task, await self.wait(task, KEPT[task.family])))
 
 
 def _known(task: Task) -> Outcome:

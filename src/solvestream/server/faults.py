@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from random import Random
 from typing import Any, TypeAlias
 
+import anyio
 from attrs import define, field
 
 from .settings import Call, Fault, FaultKind
@@ -136,18 +137,15 @@ async def _drip(line: Line, reply: Reply, seconds: float) -> None:
     for position in range(len(reply.body)):
         byte = reply.body[position : position + 1]
         await line.send({"type": "http.response.body", "body": byte, "more_body": True})
-        await asyncio.sleep(pause)
+        await anyio.sleep(pause)
     await line.send({"type": "http.response.body", "body": b""})
 
 
 async def _hang(line: Line, seconds: float) -> None:
     """Wait; a client that leaves ends it early."""
-    try:
-        async with asyncio.timeout(seconds):
-            while (await line.receive())["type"] != "http.disconnect":
-                pass
-    except TimeoutError:
-        return
+    with anyio.move_on_after(seconds):
+        while (await line.receive())["type"] != "http.disconnect":
+            pass
 
 
 async def _hang_up(line: Line, *, abruptly: bool) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from attrs import define
 
 from .book import Family, Holder, Task
 from .desk import Desk
 from .inphp_tasks import read_task
+from .pingback import Message
 from .simulate import USER_AGENT
 from .wire import Form, Malformed, Reply, Request, parse_query
-from .work import Answer, Kind, Reason, Refusal, Work
+from .work import Answer, Kind, Outcome, Reason, Refusal, Work
 
 CODES: Mapping[str, str] = {
     Reason.MALFORMED_KEY: "ERROR_WRONG_USER_KEY",
@@ -125,7 +128,9 @@ class InPhp:
             work = Refusal(Reason.NOT_SUPPORTED)
         if isinstance(work, Refusal):
             return self.desk.book.refuse(holder, work), speech
-        return self.desk.submit(holder, Family.INPHP, work), speech
+        url = form.fields.get("pingback")
+        done = partial(_call_back, url) if url else None
+        return self.desk.submit(holder, Family.INPHP, work, done), speech
 
     def _get(
         self, holder: Holder, fields: Mapping[str, str], speech: _Speech, *, priced: bool
@@ -169,6 +174,12 @@ class InPhp:
             return speech.refused(task)
         self.desk.book.report(task, good=good)
         return speech.said("OK_REPORT_RECORDED", prefix="")
+
+
+def _call_back(url: str, task: Task, outcome: Outcome) -> Message:
+    """Return the family's call: a GET with id and answer (PROTOCOLS.md 1)."""
+    code = _code(outcome) if isinstance(outcome, Refusal) else _plain(outcome)
+    return Message(f"{url}{'&' if '?' in url else '?'}{urlencode({'id': task.id, 'code': code})}")
 
 
 def _is_id(text: str) -> bool:

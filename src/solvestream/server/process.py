@@ -108,7 +108,7 @@ class LocalService:
             raise
 
     def ledger(self, *, tasks: bool = False) -> dict[str, Any]:
-        """Return the service's ledger (blocking): counts per account, and each task if asked."""
+        """Return the service's ledger (blocking): counts per account, with `tasks` each task too."""
         url = f"{self.url}/_ledger{'?tasks=1' if tasks else ''}"
         with urllib.request.urlopen(url, timeout=10.0) as reply:  # noqa: S310 - loopback http
             told: dict[str, Any] = json.load(reply)

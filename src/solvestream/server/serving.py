@@ -27,9 +27,13 @@ def run(
     *,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; blocks. Port 0 picks a free one.
+    """Serve until SIGINT or SIGTERM; blocks.
 
-    `ready` is called with the URL once the service answers; by default the URL is printed.
+    Args:
+        settings: what it is told.
+        host: address to listen on; default loopback.
+        port: 0 to 65535; 0 picks a free one.
+        ready: called with the URL once the service answers; by default the URL is printed.
 
     Raises `MissingExtra` when uvicorn or the reader is not installed, `OSError` when the port is
     taken.

@@ -65,14 +65,19 @@ class Fault:
     """
 
     kind: FaultKind = field(converter=FaultKind)
+    """What goes wrong; a string will do."""
     on: Call = field(default=Call.ANY, converter=Call)
+    """Which requests it may strike; a string will do."""
     at: tuple[int, ...] = ()
     """Positions, from 0, among the requests of kind `on`; independent of `probability`."""
     probability: float = field(default=0.0, validator=[ge(0.0), le(1.0)])
+    """0 to 1, drawn for each request of kind `on`."""
     code: str = ""
     """For `error`: the code as the service spells it, such as `ERROR_BAD_DUPLICATES`."""
     status: int = field(default=502, validator=[ge(200), le(599)])
+    """For `status` and `html`: the HTTP status, 200 to 599."""
     seconds: float = field(default=5.0, validator=ge(0.0))
+    """For `throttled`, `drip` and `hang`: how long, 0 or more."""
     accept: bool = False
     """Carry the request out, and charge for it, before the fault hides the reply.
 
@@ -82,10 +87,13 @@ class Fault:
 
 @frozen(kw_only=True)
 class Latency:
-    """How long a simulated task takes, in seconds.
+    """How long a simulated task takes.
 
-    `fixed`: `low`; `uniform`: between `low` and `high`; `lognormal`: median `low`, 95 % under
-    `high`.
+    Attributes:
+        shape: `fixed` (default): `low`; `uniform`: between `low` and `high`; `lognormal`: median
+            `low`, 95 % under `high`.
+        low: seconds, 0 or more; default 0.
+        high: seconds, not less than `low`; default 0.
     """
 
     shape: Literal["fixed", "uniform", "lognormal"] = field(
@@ -112,6 +120,7 @@ class Scripted:
     """What a simulated task comes to; a field left `None` is drawn as if there were no script."""
 
     answer: str | None = None
+    """The text or token."""
     latency: float | None = None
     """Seconds from acceptance to the answer."""
     error: str | None = None
@@ -131,6 +140,7 @@ class Account:
     """One key at the service, good for all three protocols."""
 
     key: str = field(default=DEFAULT_KEY, repr=False)
+    """A made-up key."""
     name: str = "local"
     """Stands for the key in the ledger, which never shows keys."""
     usd: float = field(default=1_000.0, validator=ge(0.0))
@@ -146,23 +156,30 @@ class Settings:
     """Everything a local service is built from."""
 
     accounts: tuple[Account, ...] = (Account(),)
+    """Keys it takes; any other is refused."""
     engine: Literal["simulate", "read"] = field(
         default="simulate", validator=in_(("simulate", "read"))
     )
+    """`simulate` makes answers up; `read` reads images, and refuses tokens and sums."""
     seed: int = 0
+    """Of all chance: the same seed and requests give the same answers and faults."""
     latency: Latency = Latency()
+    """Of simulated tasks; by default they are ready at once."""
     failure_rate: float = field(default=0.0, validator=[ge(0.0), le(1.0)])
     """Share of simulated tasks that end as unsolvable."""
     script: Mapping[str, Scripted] = field(factory=dict[str, Scripted], converter=_script)
     """Simulated answers by subject: an image's SHA-256 (hex), a token task's site key,
     captcha id or gt, a kind (`image`, `turnstile`), or `*`."""
     faults: tuple[Fault, ...] = ()
+    """What goes wrong; the first that strikes a request wins."""
     immediate: bool = True
     """Answer image tasks within `/createTask` (PROTOCOLS.md 3); else hand out ids to look at."""
     image_price: float = field(default=0.0005, validator=ge(0.0))
+    """USD for one image; Solvora always takes one solve."""
     token_price: float = field(default=0.002, validator=ge(0.0))
-    """USD for one task; Solvora always takes one solve."""
+    """USD for any other task."""
     max_image_bytes: int = field(default=102_400, validator=gt(0))
+    """Larger images are refused."""
     max_image_pixels: int = field(default=4_000_000, validator=gt(0))
     """Width times height: a few bytes of PNG can claim gigabytes."""
     threads: int = field(default=2, validator=[ge(1), le(64)])
