@@ -13,6 +13,7 @@ from attrs import define, evolve, field
 
 from solvestream._checks import same
 from solvestream._core.job import Ended, Job, Unfit
+from solvestream._core.lifecycle import State
 from solvestream._core.scheduler import Scheduler
 from solvestream._endings import result_of
 from solvestream._engine import Engine, Sink
@@ -209,6 +210,17 @@ class Admission:
             sink.leave(job)
         elif not self.withdraw(job):
             job.sink = Keeper(self)
+
+    def stop(self, job: Job) -> Job | None:
+        """Send a job no more; returns the one bought for it, or `None` where it was dropped."""
+        shared = job.sink if isinstance(job.sink, Shared) else None
+        bought = job if shared is None else shared.bought
+        if bought.state is State.QUEUED:
+            self.release(job)
+            return None
+        if shared is None or len(shared.waiting) == 1:
+            self.withdraw(bought)
+        return bought
 
     def withdraw(self, job: Job) -> bool:
         """Drop a job that was not sent; `False` when it was."""

@@ -76,8 +76,8 @@ class Client:
 
     Args:
         accounts: one or more; each task goes to whichever supports it and has room.
-        max_in_flight: submits on the wire and tasks at services at most; default: no bound but
-            the accounts' slots.
+        max_in_flight: submits on the wire and tasks at services at most, 1 or more; default: no
+            bound but the accounts' slots.
         connections: to all services together at most, 1 or more; default 64.
         http: an `httpx.AsyncClient` or `httpx.AsyncBaseTransport` of your own to send through,
             as for a proxy; default: a connection pool of ours on asyncio, httpx on trio.
@@ -88,7 +88,7 @@ class Client:
         on_event: called with each of `solvestream.events` as it happens, in the client's loop: it
             must not wait. One callable or several; one that raises is logged once for each type of
             error, and harms no task. Default: none, which costs nothing.
-        max_spend: USD the client may spend at most: no task is sent that could exceed it beside
+        max_spend: USD the client may spend at most, 0 or more: no task is sent that could exceed it beside
             those under way, counted at their accounts' `price=` until the service tells what it
             took. Tasks taken up by ticket or from the journal count too. Default: no bound.
         resubmit_unknown: submit again where a submit may or may not have been paid, at the risk
@@ -161,7 +161,13 @@ class Client:
             observer=self._observer,
         )
         self._admission.engine = self._engine
-        await self._engine.start()
+        try:
+            await self._engine.start()
+        except BaseException:  # cancelled: nobody has the client, so nobody would close it
+            if journal is not None:
+                journal.close()
+            await self._engine.aclose()
+            raise
         if journal is not None:
             journal.start(self._engine.post)
             self._engine.recorder = Recorder(journal, self._engine.wall, self._engine.now)
@@ -359,6 +365,10 @@ class Client:
     async def report(self, result: Result[Any] | Ticket, *, correct: bool) -> None:
         """Tell the service whether an answer was right. Sent once, never repeated.
 
+        Args:
+            result: of a task this client's accounts have solved, or its ticket.
+            correct: whether the answer was right.
+
         Raises `UsageError` where there is no ticket or the service takes no reports,
         `TransportError` (with `verdict`) when it is not known to have arrived, and what the
         service says.
@@ -372,9 +382,13 @@ class Client:
         await self._call(account.name, account.report(ticket.task_id, correct=correct), tries=1)
 
     async def balance(self, *names: str) -> dict[str, Balance]:
-        """Ask accounts what is left: all, or those named. One out of funds is used again if it has.
+        """Ask accounts what is left. One out of funds is used again if it has some.
 
-        Raises `AccountError`, `ProtocolError` or `TransportError` of the first that fails.
+        Args:
+            names: of the accounts to ask; default: all.
+
+        Returns a balance for each name. Raises `AccountError`, `ProtocolError` or
+        `TransportError` of the first that fails, and `UsageError` for an unknown name.
         """
         balances: dict[str, Balance] = {}
         for name in names or self._accounts:
@@ -435,9 +449,12 @@ class Client:
             )
             for name, planner in scheduler.planners.items()
         }
+        unread, stale = self._admission.unread()
         return Statistics(
             queued=len(scheduler.backlog),
             in_flight=scheduler.in_flight,
+            unread=unread,
+            stale=stale,
             kept=len(self._admission.kept),
             dropped=self._admission.dropped,
             accounts=accounts,

@@ -78,7 +78,7 @@ class Ticket:
 
     @classmethod
     def from_json(cls, value: str | bytes | Mapping[str, Any]) -> Ticket:
-        """Read what `to_json` wrote, as text or already parsed. Raises `UsageError`."""
+        """Read a `value` that `to_json` wrote, as text or already parsed. Raises `UsageError`."""
         data: object = value
         if isinstance(value, str | bytes):
             try:
@@ -170,7 +170,12 @@ class AccountStatistics:
         looks: ids asked for; one request may ask for many.
         requests: submits and look requests.
         troubles: exchanges that gave no proper reply.
-        solved, failed, rejected, lost, unknown, expired: how tasks ended (see `errors`).
+        solved: tasks that ended with an answer.
+        failed: tasks that ended as `TaskFailed`, or that the service refused after a look.
+        rejected: tasks that were never accepted.
+        lost: tasks that ended as `TaskLost`.
+        unknown: tasks that ended as `SubmitUnknown`.
+        expired: tasks that ended at their deadline, or with their last look.
         hints: call-backs that led to a look (`Client.hint`).
         stray_hints: call-backs with an id that was not under way; they change nothing.
         spent: what the service said it took, in USD.
@@ -206,6 +211,9 @@ class Statistics:
     Attributes:
         queued: tasks handed over and not yet submitted.
         in_flight: submits on the wire and tasks at services.
+        unread: results that have come and wait to be read, in streams or kept. A reader who is
+            slower than the services lets it grow up to each stream's `in_flight`.
+        stale: of these, answers that are no longer good (`Result.expires_at`).
         kept: results nobody has waited for yet; `wait(ticket)` hands them over.
         dropped: kept results given up because there were too many.
         accounts: one entry for each account, by name.
@@ -213,6 +221,8 @@ class Statistics:
 
     queued: int
     in_flight: int
+    unread: int
+    stale: int
     kept: int
     dropped: int
     accounts: Mapping[str, AccountStatistics]

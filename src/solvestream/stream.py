@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import warnings
 from collections import deque
 from collections.abc import (
@@ -28,7 +29,7 @@ from typing import Any, Generic, Literal, Protocol, cast
 
 import anyio
 import anyio.lowlevel
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from solvestream._core.job import Job
 from solvestream.results import Result
@@ -51,6 +52,10 @@ class Host(Protocol):
 
     def release(self, job: Job) -> None:
         """Drop a job nobody waits for: not sent if it was not, kept if it was paid."""
+        ...
+
+    def stop(self, job: Job) -> Job | None:
+        """Send a job no more; returns the one bought for it, or `None` where it was dropped."""
         ...
 
     def keep(self, result: Result[Solution]) -> None:
@@ -80,6 +85,19 @@ class Host(Protocol):
     def feed(self, outbox: Outbox) -> None:
         """Start the task that feeds a stream."""
         ...
+
+
+@frozen(kw_only=True)
+class Draining:
+    """What a stopped stream still waits for.
+
+    Attributes:
+        tasks: paid, or with their submit on the wire.
+        seconds: until the last of their deadlines, as far as it is known.
+    """
+
+    tasks: int
+    seconds: float
 
 
 @define(eq=False)
@@ -191,12 +209,18 @@ class Outbox:
                 pause = self.host.now() + SOURCE_BURST
 
     @property
-    def unread(self) -> int:
+    def taken(self) -> int:
         """Tasks taken from the source whose results have not been read."""
         return len(self.under_way) + len(self.ready) + len(self._early)
 
+    @property
+    def unread(self) -> list[Result[Solution]]:
+        """Results that have come and wait to be read."""
+        waiting = tuple(self.ready)  # at once, as statistics may be asked for in another thread
+        return [result for _, result in waiting] + list(self._early.values())
+
     async def _wait_room(self) -> None:
-        while self.unread >= self.window:
+        while self.taken >= self.window:
             self._room = anyio.Event()
             await self._room.wait()
 
@@ -206,7 +230,7 @@ class Outbox:
         """Take the next result out, if one is ready; makes room for the source."""
         while (found := self._pop()) is not None:
             job, result = found
-            if self.unread <= self.window - max(1, self.window // 16):
+            if self.taken <= self.window - max(1, self.window // 16):
                 self._room.set()
             if result.expires_at is not None and self.host.wall_now() >= result.expires_at:
                 if self.stale == "resubmit" and job not in self._again:
@@ -254,6 +278,21 @@ class Outbox:
             self._there = anyio.Event()
         await self._there.wait()
 
+    def stop(self) -> Draining:
+        """Take and send no more; what is paid still comes."""
+        self._scope.cancel()
+        latest = self.host.now()
+        for job in list(self.under_way):
+            bought = self.host.stop(job)
+            if bought is None:
+                self.under_way.discard(job)
+                if self.ordered:
+                    self._order.remove(job)
+            elif bought.deadline < math.inf:
+                latest = max(latest, bought.deadline)
+        self._there.set()
+        return Draining(tasks=len(self.under_way), seconds=latest - self.host.now())
+
     def detach(self) -> None:
         """Let go: stop the source, drop what was not sent, keep what was paid."""
         if self.detached:
@@ -262,7 +301,7 @@ class Outbox:
         if not self._in_its_loop():
             return
         self._scope.cancel()
-        unread = [result for _, result in self.ready] + list(self._early.values())
+        unread = self.unread
         self.ready.clear()
         self._early.clear()
         self._there.set()
@@ -344,6 +383,14 @@ class ResultStream(Generic[S_co]):
         if error is None:
             self._outbox.acknowledge()
         await self.aclose()
+
+    def stop(self) -> Draining:
+        """Take no more tasks and drop those that were not sent; the stream ends after the others.
+
+        A submit on the wire that turns out to be refused is not sent again, and ends with
+        `ClientClosed`. To be called in the loop of the client, as from a signal's handler.
+        """
+        return self._outbox.stop()
 
     async def aclose(self) -> None:
         """Let go of the source and of what was not submitted. Idempotent; waits for nothing."""

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import json
 import os
-import shlex
-import signal
 import sys
 
 import anyio
@@ -13,8 +10,9 @@ from solvestream import CapSolver, Client, ImageToText, Text, Token, UsageError
 from solvestream._journal.journal import Journal
 from solvestream._journal.store import read_journal
 from solvestream.cli import paths
+from solvestream.cli.keys import Keyed
 from solvestream.server import simulated_text
-from tests.cli.conftest import picture, spawn
+from tests.cli.conftest import picture
 
 KEY = "made-up-key-never-shown-4711"
 INTENT = {"account": "capsolver", "kind": "image", "queued_at": 1.0, "submitted_at": 2.0}
@@ -60,26 +58,6 @@ def test_a_journal_of_a_whole_run_has_nothing_left(command, to, images, path):
     assert list(read_journal(path, left=True)) == []
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_stopped_it_says_how_to_go_on(slow, images, path, number):
-    """Exit code 130; what was paid and not printed is in the journal, and is named by a command."""
-    directory, texts = images
-    with spawn("solve", "--service", "solvora", "--journal", path, directory) as child:
-        first = child.stdout.readline()
-        child.send_signal(number)
-        out, err = child.communicate(timeout=30)
-    assert child.returncode == 130
-    assert json.loads(first)["text"] == texts["0.png"]
-    assert out == b""
-    assert b"Traceback" not in err
-    last = err.decode().splitlines()[-1]
-    assert shlex.split(last.partition("go on with: ")[2]) == ["solvestream", "resume", str(path)]
-    left = {entry.task_id for entry in read_journal(path, left=True)}
-    assert {task["id"] for task in slow.ledger(tasks=True)["tasks"] if not task["taken"]} <= left
-    assert last.startswith(f"{len(left)} tasks are left")
-
-
 def test_resume_prints_what_was_left_and_buys_nothing(command, to, service, path):
     """Once; then there is nothing left, which is as good."""
     bought(path, service, *[ImageToText(picture(n), tag=f"{n}.png") for n in range(5)])
@@ -98,22 +76,12 @@ def test_resume_prints_what_was_left_and_buys_nothing(command, to, service, path
 def test_the_same_images_again_are_not_bought_again(command, to, service, images, path):
     """What an earlier run paid for is printed by the next one of the same images."""
     directory, texts = images
-    bought(path, service, *paths.tasks([str(directory)], keyed=True))
+    bought(path, service, *Keyed(set()).of(paths.tasks([str(directory)])))
     before = service.ledger()["accounts"]["local"]["submitted"]
     done = command("solve", *to, "--journal", path, directory)
     assert done.code == 0
     assert {name: one["text"] for name, one in done.by_name.items()} == texts
     assert service.ledger()["accounts"]["local"]["submitted"] == before
-
-
-def test_a_changed_image_is_another(tmp_path):
-    """Its key is that of its path and the time of its change."""
-    image = tmp_path / "a.png"
-    image.write_bytes(picture())
-    (before,) = paths.tasks([str(image)], keyed=True)
-    os.utime(image, ns=(1, 1))
-    (after,) = paths.tasks([str(image)], keyed=True)
-    assert before.job_key != after.job_key
 
 
 def test_resume_tells_doubts_and_fails(command, to, path):
@@ -152,7 +120,7 @@ def test_resume_prints_answers_that_are_no_text(command, to, path):
 
     written(path, write)
     (line,) = command("resume", path, *to).lines
-    assert (line["path"], line["text"], line["redelivered"]) == (3, None, True)
+    assert (line["tag"], line["text"], line["redelivered"]) == (3, "a-token", True)
     assert line["solution"]["fields"]["token"] == "a-token"
 
 

@@ -9,7 +9,17 @@ import pytest
 import solvestream
 from tests.cli.conftest import spawn
 
-COMMANDS = ((), ("serve",), ("demo",), ("solve",), ("resume",), ("journal",), ("balance",))
+COMMANDS = (
+    (),
+    ("serve",),
+    ("demo",),
+    ("solve",),
+    ("stream",),
+    ("resume",),
+    ("journal",),
+    ("balance",),
+    ("--install-completion",),
+)
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +52,7 @@ def test_importing_it_is_light():
         ("uvicorn", "local", ["serve"]),
         ("rapidocr", "local", ["solve", "--local", "a.png"]),
         ("onnxruntime", "local", ["demo"]),
+        ("pyarrow", "parquet", ["solve", "--output", "a.parquet", "a.png"]),
         ("font_hanken_grotesk", "demo", ["demo"]),
     ],
 )
@@ -57,14 +68,24 @@ def test_a_missing_extra_is_named(module, extra, arguments):
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_fits_a_screen(words, command, monkeypatch):
-    """At most 100 columns and 50 lines, exit codes among them."""
-    monkeypatch.setenv("COLUMNS", "100")
+    """At most 80 columns and 40 lines, exit codes among them."""
+    monkeypatch.setenv("COLUMNS", "80")
     done = command(*words, "--help")
     assert done.code == 0
     assert done.err == ""
-    assert max(len(line) for line in done.out.splitlines()) <= 100
-    assert len(done.out.splitlines()) <= 50
+    assert max(len(line) for line in done.out.splitlines()) <= 80
+    assert len(done.out.splitlines()) <= 40
     assert "Exit codes: 0" in done.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete(shell, command, tmp_path, monkeypatch):
+    """One command writes what the shell needs, with all commands and options in it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "completion"
+    assert command("--install-completion", "--shell", shell, "--output", path).code == 0
+    written = path.read_text()
+    assert all(word in written for word in ("solve", "resume", "in-flight", "captchaai"))
 
 
 def test_help_says_where_keys_come_from(command):
@@ -93,6 +114,14 @@ def test_version(command):
         ["solve", "--local", "--deadline", "0", "a.png"],
         ["solve", "--local", "--base-url", "http://127.0.0.1:1", "a.png"],
         ["solve", "--service", "nobody", "a.png"],
+        ["solve", "--local", "--input", "a.csv", "a.png"],
+        ["solve", "--local", "--input", "gone.csv"],
+        ["solve", "--local", "--output", "a.xlsx", "a.png"],
+        ["solve", "--local", "--limit", "0", "a.png"],
+        ["solve", "--local", "--fail-if", "p96>1", "a.png"],
+        ["solve", "--local", "--fail-if", "p95", "a.png"],
+        ["stream", "a.png"],
+        ["stream", "--input", "a.csv"],
         ["solve", "--local", "--journal", "run.db", "a.png"],
         ["resume"],
         ["resume", "run.db"],
@@ -117,7 +146,7 @@ def test_a_wrong_call_says_so_and_does_nothing(words, command):
 
 
 @pytest.mark.parametrize("words", [["--key=made-up-secret"], ["--key", "made-up-secret"]])
-@pytest.mark.parametrize("name", ["solve", "resume", "balance"])
+@pytest.mark.parametrize("name", ["solve", "stream", "resume", "balance"])
 def test_a_key_given_as_an_argument_is_refused_and_not_repeated(name, words, command):
     """There is no option for it, and the complaint does not show it."""
     done = command(name, *words)

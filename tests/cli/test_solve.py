@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 
 import pytest
 
 from solvestream import Result, Text, Texts, Ticket
 from solvestream.cli.render import pictures
-from solvestream.cli.solve import line
+from solvestream.cli.rows import row
 from tests.cli.conftest import picture, spawn
 
 FIELDS = [
-    *("path", "ok", "text", "confidence", "error"),
-    *("account", "elapsed", "polls", "cost", "ticket", "redelivered"),
+    *("line", "tag", "path", "ok", "text", "confidence", "error"),
+    *("account", "elapsed", "polls", "cost", "expires_at", "ticket", "redelivered"),
+    *("truth", "correct", "solution", "key"),
 ]
 
 
@@ -100,7 +100,7 @@ def test_a_local_service_for_the_run(command, tmp_path):
 def test_a_line_holds_the_ticket():
     """It can be waited on later: `Ticket.from_json` takes it as it is."""
     ticket = Ticket(account="a", task_id="1", job_key="k", kind="image", submitted_at=1.0)
-    told = json.loads(json.dumps(line(Result(tag="a.png", ok=True, ticket=ticket))))
+    told = json.loads(json.dumps(row(Result(tag="a.png", ok=True, ticket=ticket))))
     assert Ticket.from_json(told["ticket"]) == ticket
 
 
@@ -109,29 +109,9 @@ def test_a_line_holds_the_ticket():
 )
 def test_a_line_is_plain_ascii(solution, text):
     """So that it goes through any pipe; a file name of odd bytes too."""
-    told = json.dumps(line(Result(tag="odd\udcff.png", ok=True, solution=solution)))
+    told = json.dumps(row(Result(tag="odd\udcff.png", ok=True, solution=solution)))
     assert told.isascii()
     assert json.loads(told)["text"] == text
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_stopped_it_hands_back_tickets(slow, images, number):
-    """Exit code 130; what has come is printed, what was paid is on standard error as tickets."""
-    directory, texts = images
-    with spawn("solve", "--service", "solvora", directory) as child:
-        first = child.stdout.readline()
-        child.send_signal(number)
-        out, err = child.communicate(timeout=30)
-    assert child.returncode == 130
-    assert json.loads(first)["text"] == texts["0.png"]
-    assert out == b""
-    assert b"Traceback" not in err
-    tickets = [Ticket.from_json(line) for line in err.splitlines() if line.startswith(b"{")]
-    ledger = slow.ledger(tasks=True)
-    paid = {task["id"] for task in ledger["tasks"] if not task["taken"]}
-    assert {ticket.task_id for ticket in tickets} == paid
-    assert len(tickets) == len(texts) - 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 
+import anyio
 import pytest
 
 from solvestream import Client, Pacing, RecaptchaV2, Turnstile
+from solvestream._journal.store import read_journal
 from tests.faults.acts import always, silent
-from tests.faults.world import STYLES, World, cancelled, task
+from tests.faults.test_journal import Books
+from tests.faults.world import STYLES, World, cancelled, task, until
 
 pytestmark = pytest.mark.anyio
 QUICK = Pacing(first_look=1.0, interval=1.0)
@@ -87,6 +90,35 @@ async def test_d04_slow_reader(world):
     assert max(world.service.looks.values()) <= 2
 
 
+@pytest.mark.parametrize("transport", ["pool"], indirect=True)
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_d04_what_waits_is_in_the_journal(world, tmp_path, ordered):
+    """Every result that waits for a slow reader is in the journal as solved: a crash loses none."""
+    loop = asyncio.get_running_loop()
+    loop.threads = True  # the journal writes in one, in real time
+    world.service.solve = 0.03
+    books = Books(world, tmp_path)
+    async with books.client() as client:
+        tasks = (task(n, job_key=f"key-{n}") for n in range(100))
+        stream = client.stream(tasks, in_flight=20, ordered=ordered)
+        for taken in range(1, 6):
+            await anext(stream)
+            with anyio.fail_after(10):
+                await until(lambda: client.statistics().unread == 20, 0.01)
+            keys = {result.ticket.job_key for result in stream._outbox.unread}
+            left = {
+                one.job_key: one.state for one in read_journal(books.kill()) if one.job_key in keys
+            }
+            assert left == dict.fromkeys(keys, "solved")
+            assert len(keys) == 20
+            assert len(world.service.tasks) <= 20 + taken
+        path = books.kill()
+        await stream.aclose()
+    again = await books.resume(path)
+    loop.threads = False
+    assert keys <= {result.ticket.job_key for result in again if result.ok and result.redelivered}
+
+
 async def test_d05_nobody_reads(world):
     """Submits stop at the bound; what is paid is held, and says how old it is when it is read."""
     world.service.solve = 0.5
@@ -94,14 +126,20 @@ async def test_d05_nobody_reads(world):
         tasks = [Turnstile("key", f"https://service.example/page/{n}") for n in range(50)]
         stream = client.stream(tasks, in_flight=10)
         first = await anext(stream)
-        await asyncio.sleep(1_000)
+        await asyncio.sleep(200)
+        statistics = client.statistics()
+        assert (statistics.unread, statistics.stale) == (10, 0)
+        await asyncio.sleep(800)
+        statistics = client.statistics()
+        assert (statistics.unread, statistics.stale) == (10, 10)
         assert len(world.service.tasks) <= 11
         looks = world.service.looks.total()
         await asyncio.sleep(100)
         assert world.service.looks.total() == looks
         second = await anext(stream)
         await stream.aclose()
-        assert client.statistics().kept > 0
+        statistics = client.statistics()
+        assert statistics.kept == statistics.unread == statistics.stale > 0
         world.canary.look(client.statistics(), *client.tickets())
     assert (first.expired, second.expired) == (False, True)
 

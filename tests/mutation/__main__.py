@@ -36,7 +36,7 @@ SURVIVED, NO_TESTS = 0, 33
 """mutmut's codes; whatever else ended a mutant is a kill."""
 CAST = re.compile(r'cast\((?:None|"[^"]*"), ').sub
 SQL = re.compile(r'"(?:SELECT|INSERT|DELETE|PRAGMA|BEGIN|COMMIT)\b').search
-RANDOM_TESTS = ("test_machine", "test_total", "test_model", "test_kill")
+RANDOM_TESTS = ("test_machine", "test_total", "test_model", "test_kill", "test_cancel_random")
 CONFTEST = f"""
 def pytest_collection_modifyitems(items):
     out = {RANDOM_TESTS}

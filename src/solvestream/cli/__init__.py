@@ -1,4 +1,4 @@
-"""The command line: `solve`, `resume`, `journal`, `balance`, `serve` and `demo` (extra `cli`).
+"""The command line (extra `cli`): tasks in, results out, and what is in a journal or an account.
 
 Importing this costs nothing; what a command needs is imported when it runs.
 """
@@ -15,8 +15,8 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0: all went well. 1: something failed, or nobody reads the output any more. 2: called wrongly, or an extra is not installed.
-    130: stopped by Ctrl-C or SIGTERM.
+    0: all went well. 1: something failed, or nobody reads the output any more. 2: called wrongly,
+    an extra is not installed, or a `--fail-if` holds. 130: stopped by Ctrl-C or SIGTERM.
 
     Args:
         arguments: what follows the command's name; default: `sys.argv[1:]`.

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from cyclopts import App, CycloptsError, Group, Parameter, UnknownOptionError
 from cyclopts.validators import Number
 
 import solvestream
 from solvestream import ImageToText, InvalidTask, JournalError, UsageError
-from solvestream.cli.accounts import Service, at_local, from_environment
+from solvestream.cli.accounts import SERVICES, Service, at_local, from_environment
 from solvestream.cli.extras import CannotRun, need
 
 EXIT_CODES = (
-    "Exit codes: 0 all went well; 1 something failed; 2 called wrongly, or an extra is missing; "
-    "130 stopped."
+    "Exit codes: 0 all went well; 1 something failed; 2 called wrongly, an extra is missing, or a "
+    "--fail-if holds; 130 stopped."
 )
 
 app = App(
@@ -28,6 +29,10 @@ app = App(
     version=solvestream.__version__,
     suppress_keyboard_interrupt=False,
     print_error=False,
+)
+
+app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - its keywords are untyped
+    help="Have the shell complete commands and options: bash, zsh, fish, PowerShell.",
 )
 
 _image = Group("Image options")
@@ -142,56 +147,108 @@ def demo(
     return demo(tasks=tasks, seed=seed, as_json=json)
 
 
-@app.command(usage="Usage: solvestream solve [OPTIONS] PATH|DIR|PATTERN...")
-def solve(
-    *paths: Annotated[str, Parameter(help="Image files, directories, patterns.")],
+@Parameter(name="*")
+@frozen(kw_only=True)
+class RunOptions:
+    """Where tasks are solved, and how; the same for all commands that do so."""
+
     service: Annotated[
-        Service | None, Parameter(help="Whose account; default: all in the environment.")
-    ] = None,
+        Service | None,
+        Parameter(help=f"{', '.join(SERVICES)}; default: all with a key.", show_choices=False),
+    ] = None
     local: Annotated[
         bool, Parameter(help="Start the local service, for this run.", negative="")
-    ] = False,
-    base_url: Annotated[str | None, Parameter(help="Address of the service.")] = None,
-    in_flight: Annotated[
-        int, Parameter(help="Images under way at most.", validator=_count)
-    ] = 1_000,
-    ordered: Annotated[
-        bool, Parameter(help="Results in the order of the images.", negative="")
-    ] = False,
-    deadline: Annotated[float | None, Parameter(help="Seconds for each image.")] = None,
-    journal: Annotated[str | None, Parameter(help="File that survives a crash.")] = None,
+    ] = False
+    base_url: Annotated[str | None, Parameter(help="Address of the service.")] = None
+    output: Annotated[
+        Path | None, Parameter(help="FILE.jsonl, .csv or .parquet; gone on with if it exists.")
+    ] = None
+    journal: Annotated[
+        Path | None, Parameter(help="File that survives a crash: nothing is bought twice.")
+    ] = None
+    in_flight: Annotated[int, Parameter(help="Tasks under way at most.", validator=_count)] = 1_000
+    limit: Annotated[int | None, Parameter(help="Tasks of this run at most.", validator=_count)] = (
+        None
+    )
+    ordered: Annotated[bool, Parameter(help="Results in the order of the tasks.", negative="")] = (
+        False
+    )
+    deadline: Annotated[float | None, Parameter(help="Seconds for each task.")] = None
+    fail_if: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help='As "accuracy<0.95" or "p95>60"; repeatable.', negative="", show_default=False
+        ),
+    ] = ()
+
+
+@app.command(usage="Usage: solvestream solve [OPTIONS] PATH|DIR|PATTERN...")
+def solve(
+    *paths: Annotated[Path, Parameter(help="Image files, directories, patterns.")],
+    input: Annotated[  # noqa: A002 - the option's name
+        Path | None, Parameter(help="Tasks, one a line: FILE.jsonl, FILE.csv, or - for stdin.")
+    ] = None,
+    options: RunOptions | None = None,
     image: ImageOptions | None = None,
 ) -> int:
-    """Read the text in images: one line of JSON a result, as it comes.
+    """Solve tasks, as images to read: one line of JSON a result, as it comes.
 
-    Progress goes to stderr. Keys come from the environment alone, as arguments show in process lists: CAPTCHAAI_API_KEY,
-    CAPSOLVER_API_KEY, SOLVORA_API_KEY with SOLVORA_BASE_URL. When stopped, it prints tickets of
-    what was paid on stderr; with --journal, `solvestream resume` goes on.
+    Keys come from the environment alone: CAPTCHAAI_API_KEY, CAPSOLVER_API_KEY, SOLVORA_API_KEY
+    with SOLVORA_BASE_URL. The same command again, with --journal or --output, does what is left.
+    Ctrl-C waits for what is paid; twice leaves, and tickets stay in the journal or on stderr.
     """
-    from solvestream.cli import paths as found  # noqa: PLC0415 - imported when used
-    from solvestream.cli.solve import solve  # noqa: PLC0415 - imported when used
+    if bool(paths) == bool(input):
+        raise UsageError("solve: name image files or directories, or --input FILE")
+    return _solve(paths, None if input is None else str(input), options or RunOptions(), image)
 
-    if not paths:
-        raise UsageError("solve: name image files or directories")
-    options: dict[str, Any] = asdict(image or ImageOptions()) | {"deadline": deadline}
-    ImageToText(b"any", **options).check()
-    tasks = found.tasks(paths, keyed=journal is not None, **options)
-    how: dict[str, Any] = {"in_flight": in_flight, "ordered": ordered, "journal": journal}
-    if not local:
-        return solve(tasks, from_environment(service, base_url), **how)
-    if base_url or journal:
-        name = "--base-url" if base_url else "--journal"
+
+@app.command
+def stream(*, options: RunOptions | None = None, image: ImageOptions | None = None) -> int:
+    """Solve tasks from standard input, one a line, as they come.
+
+    The same as `solve --input -`: a line is a JSON object as {"image": "a.png"}, or a row of CSV
+    below a line of names.
+    """
+    return _solve((), "-", options or RunOptions(), image)
+
+
+def _solve(
+    paths: Sequence[Path], name: str | None, options: RunOptions, image: ImageOptions | None
+) -> int:
+    from solvestream.cli import solve as command  # noqa: PLC0415 - imported when used
+    from solvestream.cli.inputs import open_input  # noqa: PLC0415 - the same
+    from solvestream.cli.output import check_output  # noqa: PLC0415 - the same
+    from solvestream.cli.thresholds import Threshold  # noqa: PLC0415 - the same
+
+    fields: dict[str, Any] = asdict(image or ImageOptions()) | {"deadline": options.deadline}
+    ImageToText(b"any", **fields).check()
+    check_output(options.output)
+    if options.local and (options.base_url or options.journal):
+        name = "--base-url" if options.base_url else "--journal"
         raise UsageError(f"{name}: not with --local, which ends with the run")
+    plan = command.Plan(
+        in_flight=options.in_flight,
+        ordered=options.ordered,
+        journal=None if options.journal is None else str(options.journal),
+        output=options.output,
+        limit=options.limit,
+        thresholds=tuple(Threshold.of(text) for text in options.fail_if),
+    )
+    if not options.local:
+        accounts = from_environment(options.service, options.base_url)
+        with open_input(list(map(str, paths)), name, **fields) as tasks:
+            return command.solve(tasks, evolve(plan, accounts=accounts))
     need("local")
     from solvestream.cli.local import local_service  # noqa: PLC0415 - imported when used
 
-    with local_service() as here:
-        return solve(tasks, [at_local(service or "capsolver", here.url, here.key)], **how)
+    with open_input(list(map(str, paths)), name, **fields) as tasks, local_service() as here:
+        account = at_local(options.service or "capsolver", here.url, here.key)
+        return command.solve(tasks, evolve(plan, accounts=[account]))
 
 
 @app.command
 def resume(
-    path: Annotated[str, Parameter(help="The journal of `solve --journal`.")],
+    path: Annotated[Path, Parameter(help="The journal of `solve --journal`.")],
     /,
     *,
     service: Annotated[
@@ -207,14 +264,15 @@ def resume(
     a `SubmitUnknown`. Keys come from the environment alone: CAPTCHAAI_API_KEY, CAPSOLVER_API_KEY,
     SOLVORA_API_KEY with SOLVORA_BASE_URL. Stopped, it can be called again.
     """
-    from solvestream.cli.solve import resume  # noqa: PLC0415 - imported when used
+    from solvestream.cli import solve as command  # noqa: PLC0415 - imported when used
 
-    return resume(path, from_environment(service, base_url), in_flight=in_flight)
+    accounts = from_environment(service, base_url)
+    return command.resume(command.Plan(accounts=accounts, journal=str(path), in_flight=in_flight))
 
 
 @app.command
 def journal(
-    path: Annotated[str, Parameter(help="The journal.")],
+    path: Annotated[Path, Parameter(help="The journal.")],
     /,
     *,
     left: Annotated[bool, Parameter(help="Only what nobody has taken yet.", negative="")] = False,
@@ -228,7 +286,7 @@ def journal(
     """
     from solvestream.cli.journal import journal  # noqa: PLC0415 - imported when used
 
-    return journal(path, left=left, as_json=json)
+    return journal(str(path), left=left, as_json=json)
 
 
 @app.command
@@ -248,3 +306,22 @@ def balance(
     from solvestream.cli.balance import balance  # noqa: PLC0415 - imported when used
 
     return balance(from_environment(service, base_url), as_json=json)
+
+
+@app.command
+def report(
+    path: Annotated[Path, Parameter(help="The journal.")],
+    /,
+    *,
+    output: Annotated[
+        str | None, Parameter(alias="-o", help="The page; default: beside the journal.")
+    ] = None,
+) -> int:
+    """Make one page of HTML from a journal, also while a run is writing it.
+
+    Throughput, tasks in flight, latency, each task's way, errors, refusals, spend. It holds no
+    key and no answer, needs no other file, and can be sent to anybody who may see the tags.
+    """
+    from solvestream.cli.report import report  # noqa: PLC0415 - imported when used
+
+    return report(str(path), output=output)

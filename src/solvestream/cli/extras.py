@@ -5,11 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Literal
 
-Extra = Literal["cli", "local", "demo"]
+Extra = Literal["cli", "local", "demo", "parquet"]
 
 MODULES: dict[Extra, tuple[str, ...]] = {
     "cli": ("cyclopts", "rich"),
     "local": ("uvicorn", "rapidocr", "onnxruntime", "PIL"),
+    "parquet": ("pyarrow",),
     "demo": ("PIL", "font_hanken_grotesk", "font_source_serif_pro"),
 }
 """The modules of each extra that a command looks for before it begins."""

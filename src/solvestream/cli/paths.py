@@ -26,10 +26,8 @@ class NoImage(ImageToText):
         raise InvalidTask(field="path", value=str(self.image), fix=fix)
 
 
-def tasks(paths: Iterable[str], *, keyed: bool = False, **options: Any) -> list[ImageToText]:
+def tasks(paths: Iterable[str], **options: Any) -> list[ImageToText]:
     """Return a task for every image named, in order, each file once; its `tag` is the path.
-
-    With `keyed`, its `job_key` is the path and when the file was changed: the same image again.
 
     A directory stands for the image files in it at any depth, sorted, hidden ones left out. A
     pattern that the shell has not expanded is expanded. Whatever does not exist is a task too,
@@ -40,18 +38,9 @@ def tasks(paths: Iterable[str], *, keyed: bool = False, **options: Any) -> list[
         images = list(_expand(path))
         found.update(dict.fromkeys(images, True) if images else {Path(path): False})
     return [
-        (ImageToText if there else NoImage)(
-            path, tag=str(path), job_key=_key(path) if keyed else None, **options
-        )
+        (ImageToText if there else NoImage)(path, tag=str(path), **options)
         for path, there in found.items()
     ]
-
-
-def _key(path: Path) -> str | None:
-    try:
-        return f"{path.absolute()} {path.stat().st_mtime_ns}"
-    except OSError:
-        return None  # fails by itself, and costs nothing
 
 
 def _expand(path: str) -> Iterator[Path]:

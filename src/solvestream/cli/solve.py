@@ -1,199 +1,278 @@
-"""`solvestream solve` and `resume`: one line of JSON a result, and nothing paid is lost."""
+"""`solvestream solve`, `stream` and `resume`: a row for each result, and nothing paid is lost."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import itertools
+import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
+import threading
+import time
+from collections.abc import AsyncIterable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
-from attrs import asdict, define, field
+from attrs import define, field, frozen
 
-from solvestream import (
-    Client,
-    ClientClosed,
-    ImageToText,
-    Result,
-    ResultStream,
-    Text,
-    Texts,
-    Ticket,
-)
+from solvestream import Client, ClientClosed, Result, ResultStream, Ticket
 from solvestream._journal.store import read_journal
-from solvestream._journal.values import encode_solution
 from solvestream.cli.accounts import Account
-from solvestream.cli.progress import Meter
-from solvestream.solutions import Solution
+from solvestream.cli.ahead import Ahead
+from solvestream.cli.extras import CannotRun
+from solvestream.cli.inputs import Input
+from solvestream.cli.keys import Keyed
+from solvestream.cli.output import Output, Printed, open_output
+from solvestream.cli.rows import row
+from solvestream.cli.screen import Screen
+from solvestream.cli.thresholds import Threshold, broken
+from solvestream.events import Event, TaskEnded, TaskWithdrawn
+from solvestream.observe.tally import Tally
 
 Open = Callable[[Client], ResultStream[Any]]
 
+_UNSENT = ("ClientClosed", "TransportError")
+"""How tasks end that were on their way to a submit when the run was stopped."""
 
-def solve(
-    tasks: Sequence[ImageToText],
-    accounts: Sequence[Account],
-    *,
-    in_flight: int,
-    ordered: bool,
-    journal: str | None = None,
-) -> int:
-    """Read images and print their results; return the exit code.
 
-    Whatever ends it early, a result that has come is printed, and tickets of what was paid and
-    not printed go to standard error, a line of JSON each. With a journal, both stay in it, and
-    standard error says how to go on.
+@frozen(kw_only=True)
+class Plan:
+    """How a run is to be done.
+
+    Attributes:
+        accounts: where.
+        in_flight: tasks taken and not yet written at most.
+        ordered: results in the order of the tasks.
+        journal: file that keeps what is paid, if any.
+        output: file for the results; default: lines of JSON on standard output.
+        limit: tasks at most, finished ones not counted.
+        thresholds: when the run has failed; none: when a task has.
     """
 
-    def results(client: Client) -> ResultStream[Text]:
-        return client.stream(tasks, in_flight=in_flight, ordered=ordered)
+    accounts: Sequence[Account] = ()
+    in_flight: int = 1_000
+    ordered: bool = False
+    journal: str | None = None
+    output: Path | None = None
+    limit: int | None = None
+    thresholds: tuple[Threshold, ...] = ()
 
-    return _print_results(results, accounts, {"images": len(tasks)}, journal)
+
+def solve(tasks: Input, plan: Plan) -> int:
+    """Have tasks solved and write their results; return the exit code.
+
+    With a journal or an output file, what an earlier run has finished is left out. Whatever ends
+    it early, a result that has come is written, and tickets of what was paid and not written go
+    to standard error, a line of JSON each. With a journal, both stay in it, and standard error
+    says how to go on.
+
+    Args:
+        tasks: read as far as there is room; may block.
+        plan: how.
+    """
+    taken, left = _kept(plan.journal)
+    output = open_output(plan.output)
+    keys = Keyed((output.finished | taken) - left)  # what is left is handed over, and not bought
+    keyed = plan.journal is not None or plan.output is not None
+    some = itertools.islice(keys.of(tasks.tasks) if keyed else tasks.tasks, plan.limit)
+    source = Ahead(some)
+
+    def results(client: Client) -> ResultStream[Any]:
+        return client.stream(source, in_flight=plan.in_flight, ordered=plan.ordered)
+
+    screen = _screen(tasks.total if plan.limit is None else None, lambda: keys.skipped)
+    try:
+        return _Run(plan, output, screen).run(results)
+    finally:
+        source.stop()
 
 
-def resume(journal: str, accounts: Sequence[Account], *, in_flight: int) -> int:
-    """Print what earlier runs left in a journal; return the exit code.
+def resume(plan: Plan) -> int:
+    """Write what earlier runs left in a journal; return the exit code.
 
     Raises `JournalError` when there is no such journal, or another process uses it.
     """
-    left = sum(1 for _ in read_journal(journal, left=True))
+    assert plan.journal is not None
+    left = sum(1 for _ in read_journal(plan.journal, left=True))
 
     def results(client: Client) -> ResultStream[Any]:
-        return client.resume(in_flight=in_flight)
+        return client.resume(in_flight=plan.in_flight)
 
-    return _print_results(results, accounts, {"tasks": left}, journal)
-
-
-def _print_results(
-    results: Open, accounts: Sequence[Account], totals: dict[str, int], journal: str | None
-) -> int:
-    live = sys.stderr.isatty() and not sys.stdout.isatty()
-    run = _Run(Meter(totals, live=live), journal)
-    try:
-        with run.meter, _sigterm_as_ctrl_c():
-            anyio.run(partial(run.read, results, accounts))
-    finally:
-        for ticket in run.tickets:
-            print(ticket.to_json(), file=sys.stderr)
-        if run.opened and journal is not None:
-            _tell_how_to_go_on(journal)
-    return 1 if run.meter.failed else 0
+    return _Run(plan, open_output(None), _screen(left, lambda: 0)).run(results)
 
 
-def _tell_how_to_go_on(journal: str) -> None:
-    if left := sum(1 for _ in read_journal(journal, left=True)):
-        what = "1 task is" if left == 1 else f"{left} tasks are"
-        go_on = f"solvestream resume {shlex.quote(journal)}"
-        print(f"{what} left in the journal; go on with: {go_on}", file=sys.stderr)
+def _screen(total: int | None, skipped: Callable[[], int]) -> Screen:
+    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return Screen(tally=Tally(), total=total, skipped=skipped, live=live)
 
 
-@define
+def _kept(journal: str | None) -> tuple[set[str], set[str]]:
+    """Return the keys of a journal that are done with, and of what nobody has taken yet.
+
+    What was handed over is done with, unless it failed and cost nothing.
+    """
+    taken, left = set[str](), set[str]()
+    if journal is not None and Path(journal).exists():
+        for entry in read_journal(journal):
+            if entry.taken_at is None:
+                left.add(entry.job_key)
+            elif entry.error is None or entry.error.charged != "no":
+                taken.add(entry.job_key)
+    return taken, left
+
+
+@define(eq=False)
 class _Run:
     """Where results go while they come.
 
     Attributes:
-        journal: the file that keeps what is not printed, if any.
         opened: the client was open, and its journal so.
-        tickets: of what was paid and could not be printed, without a journal.
+        stopped: somebody wants it to end.
+        tickets: of what was paid and could not be written, without a journal.
     """
 
-    meter: Meter
-    journal: str | None
+    plan: Plan
+    output: Output
+    screen: Screen
     opened: bool = False
+    stopped: bool = False
     tickets: list[Ticket] = field(factory=list[Ticket])
 
-    async def read(self, results: Open, accounts: Sequence[Account]) -> None:
-        """Read all results."""
-        async with Client(*accounts, journal=self.journal) as client:
+    def run(self, results: Open) -> int:
+        """Run to the end, and tell how it went; return the exit code."""
+        if isinstance(self.output, Printed) and self.screen.live and sys.stdout.isatty():
+            self.output.write = self.screen.print_row
+        try:
+            with self.screen:
+                anyio.run(partial(self._read, results))
+            self.screen.finish()
+        finally:
+            for ticket in self.tickets:
+                print(ticket.to_json(), file=sys.stderr)
+            self.output.close()
+            if self.opened and self.plan.journal is not None:
+                self._tell_how_to_go_on(self.plan.journal)
+        return self._code()
+
+    def _code(self) -> int:
+        if self.stopped:
+            return 130
+        found = broken(self.plan.thresholds, self.screen.tally)
+        for line in found:
+            print(line, file=sys.stderr)
+        if self.plan.thresholds:
+            return 2 if found else 0
+        return 1 if self.screen.tally.failed else 0
+
+    def _tell_how_to_go_on(self, journal: str) -> None:
+        if left := sum(1 for _ in read_journal(journal, left=True)):
+            what = "1 task is" if left == 1 else f"{left} tasks are"
+            how = f"solvestream resume {shlex.quote(journal)}"
+            if self.plan.output is not None:
+                how = "the same command again"
+            print(f"{what} left in the journal; go on with: {how}", file=sys.stderr)
+
+    async def _read(self, results: Open) -> None:
+        """Write all results."""
+        plan = self.plan
+        async with Client(*plan.accounts, journal=plan.journal, on_event=self._take) as client:
             self.opened = True
             stream = results(client)
+            self.screen.watch(client.statistics)
+            done = False
+            leave = anyio.CancelScope()
             try:
-                await self._print_all(stream)
-            except BaseException:
-                with anyio.CancelScope(shield=True):
-                    await client.aclose()  # ends the stream too: with answers, or with tickets
-                    if self.journal is None:
-                        await self._save_all(stream)
+                with _interrupts(partial(self._interrupt, stream, leave)), leave:
+                    await self._write_all(stream)
+                    done = True
+            except BrokenPipeError:
                 raise
+            except OSError as error:
+                name = "standard output" if plan.output is None else plan.output
+                raise CannotRun(f"{name}: {error.strerror or error}") from None
+            finally:
+                if not done:
+                    with anyio.CancelScope(shield=True):
+                        await client.aclose()  # ends the stream too: with answers, or with tickets
+                        if plan.journal is None:
+                            await self._save_all(stream)
 
-    async def _print_all(self, results: ResultStream[Any]) -> None:
-        (name,) = self.meter.totals
+    def _take(self, event: Event) -> None:
+        """Take an event in; what was kept from being sent, or left, has not failed."""
+        if self.stopped and isinstance(event, TaskEnded) and event.error in _UNSENT:
+            event = TaskWithdrawn(at=event.at, job_key=event.job_key)
+        self.screen.tally(event)
+
+    async def _write_all(self, results: AsyncIterable[Result[Any]]) -> None:
         async for result in results:
+            if self.stopped and type(result.error).__name__ in _UNSENT:
+                continue
             try:
-                await anyio.to_thread.run_sync(_print, result)  # a slow pipe must not stop looks
+                await anyio.to_thread.run_sync(self._write, result)  # a slow pipe stops no look
             except OSError:
                 self._save(result)
                 raise
-            self.meter.count(name, ok=result.ok)
+
+    def _write(self, result: Result[Any]) -> None:
+        told = row(result)
+        self.output.write(told)
+        if told["correct"] is not None:
+            self.screen.tally.grade(correct=told["correct"])
 
     async def _save_all(self, results: ResultStream[Any]) -> None:
-        """Print what has come after all; of the rest keep the tickets."""
+        """Write what has come after all; of the rest keep the tickets."""
         with suppress(ClientClosed):  # the source is told so too
             async for result in results:
                 if isinstance(result.error, ClientClosed):
                     self._save(result)
                     continue
                 try:
-                    _print(result)
+                    self._write(result)
                 except OSError:
                     self._save(result)
 
     def _save(self, result: Result[Any]) -> None:
-        if result.ticket is not None and self.journal is None:
+        if result.ticket is not None and self.plan.journal is None:
             self.tickets.append(result.ticket)
 
+    # Ctrl-C
 
-def line(result: Result[Any]) -> dict[str, Any]:
-    """Return a result as the object that is printed."""
-    solution: Solution | None = result.solution
-    text = solution.text if isinstance(solution, Text) else None
-    return {
-        "path": result.tag,
-        "ok": result.ok,
-        "text": " ".join(solution.answers) if isinstance(solution, Texts) else text,
-        "confidence": solution.confidence if isinstance(solution, Text) else None,
-        "error": None
-        if result.error is None
-        else {
-            "type": type(result.error).__name__,
-            "message": str(result.error),
-            "code": result.error.code,
-            "charged": result.error.charged,
-            "resumable": result.error.resumable,
-        },
-        "account": result.account,
-        "elapsed": round(result.elapsed, 3),
-        "polls": result.polls,
-        "cost": result.cost,
-        "ticket": None if result.ticket is None else asdict(result.ticket),
-        "redelivered": result.redelivered,
-    } | _other(solution)
-
-
-def _other(solution: Solution | None) -> dict[str, Any]:
-    """Return an answer that is no text, as a journal may hold it, under a name of its own."""
-    if solution is None or isinstance(solution, Text | Texts):
-        return {}
-    return {"solution": json.loads(encode_solution(solution))}
-
-
-def _print(result: Result[Any]) -> None:
-    print(json.dumps(line(result)), flush=True)
+    def _interrupt(self, results: ResultStream[Any], leave: anyio.CancelScope, number: int) -> None:
+        """Come to an end: the first Ctrl-C waits for what is paid, the second and SIGTERM leave."""
+        if self.stopped or number != signal.SIGINT:
+            self.stopped = True
+            leave.cancel()
+            return
+        self.stopped = True
+        left = results.stop()
+        until = time.strftime("%H:%M:%S", time.localtime(time.time() + left.seconds))
+        where = f"stay in {self.plan.journal}" if self.plan.journal else "are printed"
+        self.screen.say(
+            f"stopping: no more is submitted; waiting for {left.tasks} paid tasks, until {until} "
+            f"at the latest. Ctrl-C again leaves at once, and their tickets {where}"
+        )
 
 
 @contextmanager
-def _sigterm_as_ctrl_c() -> Generator[None]:
-    """Have SIGTERM end the run as cleanly as Ctrl-C does."""
+def _interrupts(interrupt: Callable[[int], None]) -> Generator[None]:
+    """Have the loop call a function at Ctrl-C and SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
 
-    def interrupt(*_: object) -> None:
-        signal.raise_signal(signal.SIGINT)
+    def soon(number: int, _: object) -> None:
+        loop.call_soon_threadsafe(interrupt, number)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, soon) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
