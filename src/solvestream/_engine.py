@@ -311,6 +311,8 @@ class Engine:
         """Do what is due; return when to look at the clock again."""
         scheduler = self.scheduler
         until = min(scheduler.tick(now), self._begin_due(now))
+        if self.recorder is not None:
+            self.recorder.sample(scheduler, now)
         self._deliver()
         busy = scheduler.in_flight or len(scheduler.backlog)
         return min(until, now + PULSE) if busy else until
@@ -487,11 +489,25 @@ class Engine:
                     self.observer.ended_submit(planner, action, outcome, now)
                 if job.account:
                     job.sink.accepted(job)
+                if planner.must_ask(now):
+                    self._spawn_soon(self._ask_threads, planner)
             self._go_on(action, now)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not hang in a callback
             if isinstance(outcome, Accepted) and not job.state.final:
                 job.account, job.task_id = planner.name, outcome.task_id
             self._break_down(error)
+
+    async def _ask_threads(self, planner: Planner) -> None:
+        """Ask an account for its threads: a refusal may mean that it is broke (`faults.json` S26)."""
+        said: object
+        try:
+            said = await self.call(self.accounts[planner.name].threads())
+        except Exception as error:  # noqa: BLE001 - a plug-in's bug must not end other tasks
+            said = error.with_traceback(None)
+        planner.told_threads(said, self.now())
+        if self.observer is not None:
+            self.observer.changes(planner, self.now())
+        self.kick()
 
     # Ends
 

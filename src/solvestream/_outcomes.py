@@ -17,8 +17,10 @@ from solvestream.solutions import Solution
 class Accepted:
     """The submit was taken; ask for the answer under this id.
 
-    `verified` is false where the reply was delimited by the end of the connection only, so
-    that the id may be cut short (`faults.json` S10).
+    Attributes:
+        task_id: the service's id, as it came.
+        verified: false where the reply was delimited by the end of the connection only, so that
+            the id may be cut short. Default true.
     """
 
     task_id: str
@@ -29,8 +31,12 @@ class Accepted:
 class Solved:
     """The answer, from a look or from the submit's own reply.
 
-    `verified` is false where only the end of the connection ended the reply, so that the answer
-    may be cut short: further looks must confirm it.
+    Attributes:
+        solution: the answer.
+        task_id: the service's id, where the submit's own reply had one beside the answer.
+        cost: USD it took, where the service tells.
+        verified: false where only the end of the connection ended the reply, so that the answer
+            may be cut short: further looks must confirm it. Default true.
     """
 
     solution: Solution
@@ -46,15 +52,28 @@ class Pending:
 
 @frozen
 class Busy:
-    """No free slot; the same submit may be sent again after a while. Nothing was charged."""
+    """No free slot; the same submit may be sent again after a while. Nothing was charged.
+
+    Attributes:
+        code: as it came.
+        retry_after: seconds the service asks to wait, where it does.
+        or_broke: the code may mean "no funds" as well: the account is asked for its `threads()`,
+            and what it says decides (`faults.json` S26). Default false.
+    """
 
     code: str
     retry_after: float | None = None
+    or_broke: bool = False
 
 
 @frozen
 class Throttled:
-    """Too fast: slow down and send the same again. Nothing was done with it."""
+    """Too fast: slow down and send the same again. Nothing was done with it.
+
+    Attributes:
+        code: as it came.
+        retry_after: seconds the service asks to wait; 3 are waited where it does not say.
+    """
 
     code: str
     retry_after: float | None = None
@@ -81,7 +100,12 @@ class Failed:
 
 @frozen
 class Lost:
-    """The service does not know this id (any more)."""
+    """The service does not know this id (any more).
+
+    Attributes:
+        code: as it came.
+        message: the service's own words, if any.
+    """
 
     code: str
     message: str = ""
@@ -123,10 +147,16 @@ class AccountDown:
 
 @frozen
 class Mismatch:
-    """A reply to a look at several ids does not fit them: look at each alone."""
+    """A reply to a look at several ids does not fit them: look at each alone.
+
+    Attributes:
+        reason: one line for people, without anything secret.
+    """
 
     reason: str
 
 
 SubmitOutcome = Accepted | Solved | Busy | Throttled | Failed | Unknown | AccountDown
+"""What the reply to a submit may mean."""
 LookOutcome = Solved | Pending | Throttled | Failed | Lost | Unknown | AccountDown
+"""What the reply to a look may mean for one task."""

@@ -13,7 +13,15 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("fastapi")
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-TARGETS = {"exchange": 8, "planner": 3, "lag": 2, "imports": 2, "sinks": 5, "report": 2, "screen": 3}
+TARGETS = {
+    "exchange": 8,
+    "planner": 3,
+    "lag": 2,
+    "imports": 2,
+    "sinks": 5,
+    "report": 2,
+    "screen": 3,
+}
 
 
 @pytest.mark.parametrize("name", TARGETS)

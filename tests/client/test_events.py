@@ -108,7 +108,7 @@ async def test_a_breaker_is_told_through_all_its_states(service, seen):
 
 async def test_an_account_that_is_down_is_told_and_its_return_too(service, seen):
     """Refused for want of funds, then topped up: `balance()` brings it back."""
-    service.on_submit = lambda n: "ERROR_ZERO_BALANCE" if n == 1 else None
+    service.on_submit = lambda n: "ERROR_ZERO_BALANCE"
     async with client_of(seen) as client:
         with pytest.raises(AccountError):
             await client.solve(ImageToText(PNG))

@@ -352,3 +352,33 @@ def test_slots_that_go_away_are_noticed_by_a_few_refusals():
     case = Case(1000, 50, uniform(5, 25), steps=((0.0, 50), (100.0, 0), (160.0, 50)))
     for seed in range(5):
         assert simulate(case, seed).refused(100, 160) <= 24
+
+
+def test_an_invited_submit_goes_at_its_moment_and_no_second_one():
+    """Told that slots are free, a closed gate lets one probe through, neither sooner nor later."""
+    one = gate()
+    accept(one, 10)
+    refuse(one, 1.0)
+    usual = one.ready_at()
+    for moment in (usual + 10, 1.5):
+        one.invited(moment)
+        assert one.ready_at() == moment
+    one.invited(math.inf)
+    assert one.ready_at() == usual
+    one.invited(1.5)
+    refuse(one, 1.2)
+    assert one.ready_at() == 1.5
+    refuse(one, 1.5)
+    assert one.ready_at() > 1.5
+
+
+def test_an_invitation_opens_no_more_than_a_known_limit():
+    """A plan of three slots stays one, whatever the service says is free; nor do two probes go."""
+    one = gate(known=3)
+    accept(one, 3)
+    one.invited(0.0)
+    assert one.ready_at() == math.inf
+    other = gate()
+    refuse(other, 0.0)
+    other.invited(0.0)
+    assert leave(other, 0.0) == 1

@@ -22,7 +22,6 @@ PARTLY = {
     "K12": "no pip-audit, no hashes in a lock file, no SBOM in the wheel",
     "L01": "the loop's lag is a benchmark's to measure",
     "L02": "CPU per exchange is printed, and a benchmark's to judge",
-    "S26": "threads are not asked for to tell busy from broke: zero_balance= is the user's choice",
 }
 """Faults with a test, of which some part waits."""
 

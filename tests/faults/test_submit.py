@@ -121,12 +121,63 @@ async def test_s26_no_funds_mid_run(world, service):
     assert world.service.begun["submit"] <= 100 + 64
 
 
-async def test_s26_no_free_threads(world):
-    """Where the plan says "no free thread" by the same code, it closes the slot gate only."""
+def full_at(world, slots: int):
+    """Have the service say "no free thread" by the code of "no funds", and tell its threads."""
+    service, broke = world.service, says("ERROR_ZERO_BALANCE")
+    service.on["submit"] = lambda n: broke if service.working >= slots else None
+    service.on["threads"] = lambda n: says(
+        f'{{"threads":"{slots}","working_threads":{service.working}}}'
+    )
+
+
+@pytest.mark.parametrize("slots", [1, 5])
+async def test_s26_no_free_threads(world, slots):
+    """Where the code says "no free thread", one question closes the slot gate only."""
+    full_at(world, slots)
+    async with world.client() as client:
+        report = await stream_of(world, client, 20)
+    assert len(report.good) == 20
+    assert report.account().down is None
+    assert 1 <= world.service.begun["threads"] <= report.account().refused
+
+
+async def test_s26_no_free_threads_by_choice(world):
+    """A user who knows that it means so has nothing asked."""
     world.service.on["submit"] = lambda n: says("ERROR_ZERO_BALANCE") if n == 5 else None
     async with world.client(world.account(zero_balance="busy")) as client:
         report = await stream_of(world, client, 20)
     assert len(report.good) == 20
+    assert world.service.begun["threads"] == 0
+
+
+LIES = {
+    "lost": silent("end"),
+    "a page": says("<html>not here</html>", 404),
+    "trouble": says("bad gateway", 502),
+    "nothing": says(""),
+    "no numbers": says('{"threads":"many","working_threads":[]}'),
+    "half": says('{"threads":5'),
+    "the same code": says("ERROR_ZERO_BALANCE"),
+    "more than all": says('{"threads":1,"working_threads":99999999999999999999}'),
+    "for ever": silent("hang"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_s26_a_service_that_lies_about_its_threads(world, lie):
+    """Whatever the question brings: paid tasks are read, no job hangs, and questions stay few."""
+    world.service.on["submit"] = lambda n: says("ERROR_ZERO_BALANCE") if n > 10 else None
+    world.service.on["threads"] = always(LIES[lie])
+    async with world.client() as client:
+        report = Report(world, client)
+        tasks = [task(label, deadline=400.0) for label in range(50)]
+        report.results = [one async for one in client.stream(tasks)]
+        report.statistics = client.statistics()
+        report.check()
+    assert len(report.good) == 10
+    assert {type(one) for one in report.bad} <= {AccountError, Busy}
+    assert {one.charged for one in report.bad} == {"no"}
+    assert world.service.begun["threads"] <= world.service.begun["submit"] <= 80
 
 
 async def test_s27_a_bad_key_is_tried_once(world):

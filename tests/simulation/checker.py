@@ -256,7 +256,8 @@ def _is_true(books: Books, label: int, told: Told, error: SolvestreamError) -> b
             unread = error.field == "job_key" and books.run.journal is not None
             return unread or any(one.note == "refused_input" for one in attempts)
         case Busy():
-            return _any_fault(books, "full") or _any_slots(books)
+            doubt = _any_fault(books, "broke")  # the deadline came before it was known which
+            return doubt or _any_fault(books, "full") or _any_slots(books)
         case AccountError():
             return _any_fault(books, "broke")
         case ClientClosed():

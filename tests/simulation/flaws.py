@@ -19,6 +19,7 @@ from solvestream._admission import Admission
 from solvestream._core import planner
 from solvestream._core.breaker import Breaker
 from solvestream._core.counts import Counts
+from solvestream._core.doubt import Doubt
 from solvestream._core.health import Health
 from solvestream._core.lifecycle import Step
 from solvestream._core.scheduler import Scheduler
@@ -168,6 +169,9 @@ FLAWS = {
     "knows no deadline": Flaw(Scheduler, "add", _no_deadline, "G4: task"),
     "waits for ever once it fails": Flaw(Breaker, "trip", _for_ever, "G4: hangs"),
     "opens a connection for everything": Flaw(_engine.Engine, "start", _no_limit, "G5"),
+    "takes a full account for a broke one": Flaw(
+        Doubt, "_weigh", lambda _: lambda *_: "broke", "G4: not what happened"
+    ),
     "goes on when banned": Flaw(
         Health, "_pause", lambda _: lambda *_: None, "G5: a request in the time of a ban"
     ),

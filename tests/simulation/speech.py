@@ -147,8 +147,9 @@ class InPhpSpeech:
         return (order.answer, True) if order.answer else ("ERROR_CAPTCHA_UNSOLVABLE", False)
 
     def refusal(self, what: str) -> Said:
-        """Say no."""
-        return self._say(CODES[what], good=False)
+        """Say no. With `json` it says "no slot" by the code of "no funds", as some plans do."""
+        both = what == "full" and self.json
+        return self._say(CODES["broke" if both else what], good=False)
 
     def other(self, asked: Other) -> Said:
         """Tell the balance, or take a report."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import json
 import uuid
 from collections.abc import Callable
 
@@ -171,9 +172,16 @@ class Service:
         if isinstance(asked, Look):
             return self._take_look(exchange, asked, now), 0.0
         self.ledger.reports[asked.what] += 1
+        if asked.what == "threadsinfo":
+            return self._proper(exchange, self._threads(kind, now), "free"), 0.0
         if kind == "broke" and "alance" in asked.what:
             return self._proper(exchange, self.speech.refusal("broke"), "free"), 0.0
         return self._proper(exchange, self.speech.other(asked), "free"), 0.0
+
+    def _threads(self, kind: str, now: float) -> Said:
+        slots = int(min(self.weather.slots_at(now), 1_000))
+        working = slots if kind == "full" else self.slots_taken(now)
+        return Said(200, json.dumps({"threads": slots, "working_threads": working}))
 
     def _take_submit(
         self, exchange: Exchange, asked: Submit, kind: str, now: float

@@ -4,10 +4,10 @@ CaptchaAI says both by one code (PROTOCOLS.md 1). So the account is asked for it
 after a refusal: one that is full has nearly all of them at work, while one that is broke takes
 nothing more, and its threads fall idle.
 
-A thread may become free between the refusal and the question, and on a busy account one nearly
-always does, so free threads prove nothing. Only most of them do, after each of two refusals in a
-row; the second must be of a submit that left after the first answer. One submit that is taken
-shows that there is money, and all begins anew.
+One answer proves nothing, as threads may become free between the refusal and the question. So
+once most are idle, one more submit goes soon. If it is refused too, and the next answer is the
+same, then most threads would have had to be taken and let go again within a few seconds, which is
+less than tasks take. A submit that is taken shows that there is money, and all begins anew.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from solvestream.results import Threads
 
 EVERY = 1.0
 """Seconds between two questions, at least."""
-IDLE = 2
-"""Answers in a row that say that most threads are idle, until the account counts as broke."""
-UNCLEAR = 5
-"""The same for answers that say nothing of threads: the code is taken at its word then."""
+WINDOW = 3.0
+"""Seconds around a refusal within which most threads were idle before and after: broke."""
+ENOUGH = 5
+"""Answers in a row that do not explain the refusals, until the code is taken at its word."""
 
 
 @define(eq=False)
@@ -37,8 +37,8 @@ class Doubt:
     _asking: bool = False
     _asked: float = -math.inf
     _answered: float = -math.inf
-    _idle: int = 0
-    _unclear: int = 0
+    _idle_since: float = -math.inf
+    _unexplained: int = 0
 
     def refused(self, code: str, started: float) -> None:
         """Take a refusal; of a submit that left before the last answer it is no news."""
@@ -49,7 +49,7 @@ class Doubt:
     def taken(self) -> None:
         """Take that a submit was accepted: there is money."""
         self._open = False
-        self._idle = self._unclear = 0
+        self._forget()
 
     def ask(self, now: float) -> bool:
         """Whether to ask now; if so, `answered` must follow. One question is out at a time."""
@@ -69,24 +69,35 @@ class Doubt:
             return None
         self._open = False
         self._answered = now
-        words = self._weigh(said)
+        words = self._weigh(said, now)
         if words is None:
             return None
-        self.taken()
+        self._forget()
         return AccountDown(self._code, "funds", message=words)
 
-    def _weigh(self, said: object) -> str | None:
-        """Count an answer; returns what all of them come to, where that is "broke"."""
+    def probe_at(self) -> float:
+        """Return when a submit would tell most: soon after an answer that most are idle."""
+        return math.inf if self._idle_since == -math.inf else self._asked + EVERY
+
+    def _forget(self) -> None:
+        self._idle_since = -math.inf
+        self._unexplained = 0
+
+    def _weigh(self, said: object, now: float) -> str | None:
+        """Return why the account is broke, once the answers come to that."""
         match said:
+            case Threads(limit=0):
+                return "the account has no threads"
             case Threads(limit=int(limit), working=int(working)):
-                self._unclear = 0
-                self._idle = self._idle + 1 if 2 * working < limit else 0
-                if limit <= 0:
-                    return "the account has no threads"
-                if self._idle >= IDLE:
-                    return f"only {working} of {limit} threads are at work"
+                if 2 * working >= limit:
+                    self._forget()
+                    return None
+                proved = now - self._idle_since <= WINDOW
+                self._idle_since = self._asked
+                words = f"{working} of {limit} threads are at work"
             case _:
-                self._unclear += 1
-                if self._unclear >= UNCLEAR:
-                    return "the account does not tell its threads"
-        return None
+                proved = False
+                self._idle_since = -math.inf
+                words = "the account does not tell its threads"
+        self._unexplained += 1
+        return words if proved or self._unexplained >= ENOUGH else None

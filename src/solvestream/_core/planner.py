@@ -434,6 +434,7 @@ class Planner:
             self.warned(said, now)
         if self.health.down is None:
             self.health.down = down
+        self.gate.invited(self.doubt.probe_at())
 
     def close(self, reason: str | None) -> None:
         """End every paid job without its answer, as the client closes."""

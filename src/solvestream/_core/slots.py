@@ -78,6 +78,7 @@ class SlotGate:
     _rate: float = 0.0
     _none_free: float = -math.inf
     _need: float = ENOUGH
+    _invited: float = math.inf
 
     def __attrs_post_init__(self) -> None:
         self.limit = math.inf if self.known is None else self.known
@@ -95,6 +96,8 @@ class SlotGate:
             return math.inf
         if self.under_way < self.limit:
             return -math.inf
+        if self._invited < math.inf:
+            return self._invited
         return self._none_free + min(self._need / self._rate, PROBE)
 
     def _allowance(self) -> float:
@@ -104,6 +107,8 @@ class SlotGate:
     def start(self, now: float) -> None:
         """Tell that a submit leaves; it is taken for accepted until it is refused."""
         self._on_wire += 1
+        if now >= self._invited:
+            self._invited = math.inf
         if self._rate:
             self._expect_taken(now)
         self.under_way += 1
@@ -169,6 +174,13 @@ class SlotGate:
         """Tell that a submit ended without news about slots, and no task came of it."""
         self._on_wire -= 1
         self.under_way -= 1
+
+    def invited(self, at: float) -> None:
+        """Tell when the next probe is to go, as the service says that slots are free.
+
+        Infinity takes that back.
+        """
+        self._invited = at
 
     def ended(self) -> None:
         """Tell that an accepted task is no longer under way."""

@@ -33,6 +33,7 @@ from solvestream.providers._retry_after import retry_after
 CodeClass = Literal[
     "pending",
     "busy",
+    "busy_or_broke",
     "throttled",
     "key",
     "funds",
@@ -45,6 +46,7 @@ CodeClass = Literal[
 ]
 """What a code means.
 
+`busy_or_broke`: no free thread, or no funds; only a submit takes a thread, so elsewhere no funds.
 `failed`: the task, for good. `again`: the task, but a fresh submit may do better. `input`:
 the task cannot be worked on. `lost`: unknown id. `trouble`: the service's own trouble.
 """
@@ -87,8 +89,9 @@ def submit_outcome(refusal: Refusal, codes: Codes, response: Response) -> Submit
     if _may_be_cut(refusal, codes, response):
         return Unknown("a reply that may be cut short", refusal.code)
     code = codes.get(refusal.code, _UNLISTED)
-    if code.kind == "busy":
-        return Busy(refusal.code, _wait(code, response))
+    if code.kind in {"busy", "busy_or_broke"}:
+        wait = _wait(code, response)
+        return Busy(refusal.code, wait, or_broke=code.kind == "busy_or_broke")
     if code.kind in {"pending", "lost"}:
         return Unknown(f"a submit answered by {refusal.code}", refusal.code)
     return _outcome(refusal, code, response, "no")
@@ -132,6 +135,8 @@ def _outcome(
         return Throttled(name, _wait(code, response))
     if kind == "key" or kind == "funds" or kind == "ban":  # noqa: PLR1714 - narrows the type
         return AccountDown(name, kind, code.wait, message)
+    if kind == "busy_or_broke":
+        return AccountDown(name, "funds", message=message)
     if kind == "trouble":
         return Unknown(f"the service is in trouble: {name}", name, _wait(code, response))
     blame: Literal["task", "input"] = "input" if kind == "input" else "task"

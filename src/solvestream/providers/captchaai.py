@@ -7,7 +7,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from solvestream.providers._codes import Code, Codes
-from solvestream.providers.inphp import Dialect, InPhp
+from solvestream.providers.inphp import Dialect, InPhp, ZeroBalance
 
 CODES: Codes = {
     "CAPCHA_NOT_READY": Code("pending"),
@@ -60,3 +60,4 @@ class CaptchaAI(InPhp):
     name: str = "captchaai"
     dialect: Dialect = DIALECT
     multi_id: bool | None = False
+    zero_balance: ZeroBalance = "ask"

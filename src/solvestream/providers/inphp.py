@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from solvestream._outcomes import (
     Accepted,
@@ -28,8 +28,8 @@ from solvestream._outcomes import (
 )
 from solvestream._secret import Secret
 from solvestream._wire import DEFAULT_LIMITS, Limits, Request, Response
-from solvestream.errors import SolvestreamError, UsageError
-from solvestream.providers._account import LOOK, Account, no_call, quote_id, raising
+from solvestream.errors import SolvestreamError
+from solvestream.providers._account import LOOK, Account, no_call, plain, quote_id, raising
 from solvestream.providers._answers import read_answer
 from solvestream.providers._codes import (
     Code,
@@ -60,6 +60,7 @@ from solvestream.results import Balance, Threads
 from solvestream.tasks import Bls, ImageToText, Task
 
 Reply = Success | Refusal | AccountDown | Throttled | Unknown
+ZeroBalance = Literal["account", "busy", "ask"]
 
 ANSWER_TTL: Mapping[str, float] = {
     "recaptcha_v2": 120.0,
@@ -106,14 +107,6 @@ class Dialect:
     pacing: Mapping[str, Pacing] = {"": Pacing(), "recaptcha_v3": Pacing(first_look=20.0)}
 
 
-def _plain(_: object, option: Attribute[Any], value: object) -> None:
-    text = "" if value is None else str(value)
-    url = option.name == "pingback" and value is not None
-    if not text.isascii() or not text.isprintable() or (url and "://" not in text):
-        shape = "an absolute URL, as https://example.com/done" if url else "printable ASCII"
-        raise UsageError(f"{option.name}: give {shape}")
-
-
 class _Forms(dict[tuple[object, ...], str]):
     """Encoded fields by options. They hold the key, so `repr` shows none."""
 
@@ -135,8 +128,11 @@ class InPhp(Account):
             A reply that is lost then loses the answer too.
         soft_id: sent with every submit.
         pingback: URL the service shall call when a task is done; a hint, never an answer.
-        zero_balance: what ERROR_ZERO_BALANCE means on your plan: no funds (`account`), or no
-            free thread (`busy`).
+        zero_balance: what ERROR_ZERO_BALANCE means on your plan: no funds (`account`), no free
+            thread (`busy`), or either (`ask`): the account is then asked for its threads, at most
+            once a second, and is out of funds if most are idle after two refusals in a row.
+            Default `account`; at CaptchaAI `ask`. Where the service does not tell its threads,
+            `ask` is `account`.
         lengths, proxies, geetest_v4, bls: other spellings of fields, see `Spelling`.
     """
 
@@ -144,9 +140,9 @@ class InPhp(Account):
     json: bool = False
     multi_id: bool | None = None
     one_shot: bool = False
-    soft_id: str | int | None = field(default=None, validator=_plain)
-    pingback: str | None = field(default=None, validator=_plain)
-    zero_balance: Literal["account", "busy"] = "account"
+    soft_id: str | int | None = field(default=None, validator=plain)
+    pingback: str | None = field(default=None, validator=plain)
+    zero_balance: ZeroBalance = "account"
     lengths: Literal["minLen", "min_len"] | None = None
     proxies: Literal["type:host:port:user:pass", "user:pass@host:port"] | None = None
     geetest_v4: Literal["geetest", "geetest_v4"] | None = None
@@ -166,10 +162,9 @@ class InPhp(Account):
         own = {name: value for name in names if (value := getattr(self, name)) is not None}
         json = {"json": "1"} if self.json else {}
         common = {"soft_id": self.soft_id, "pingback": self.pingback}
-        busy = {"ERROR_ZERO_BALANCE": Code("busy", 5)} if self.zero_balance == "busy" else {}
         self._set(
             _spelling=evolve(self.dialect.spelling, **own),
-            _codes={**self.dialect.codes, **busy},
+            _codes=self._code_table(),
             _forms=_Forms(),
             _common=json | {name: str(value) for name, value in common.items() if value},
             _res=Secret(
@@ -179,6 +174,14 @@ class InPhp(Account):
         )
         verb = "get2" if self.dialect.get2 else "get"
         self._set(_look=Secret(f"{self._res.reveal()}{verb}&id="))
+
+    def _code_table(self) -> Codes:
+        codes = self.dialect.codes
+        if self.zero_balance == "busy":
+            return {**codes, "ERROR_ZERO_BALANCE": Code("busy", 5)}
+        if self.zero_balance == "ask" and self.dialect.threads:
+            return {**codes, "ERROR_ZERO_BALANCE": Code("busy_or_broke")}
+        return codes
 
     def _capabilities(self) -> Capabilities:
         dialect = self.dialect
