@@ -379,7 +379,7 @@ async def live(room: Room) -> None:
     for one in await asyncio.gather(*callers, return_exceptions=True):
         if isinstance(one, Result):
             room.hold(one)
-        elif not isinstance(one, ClientClosed) and getattr(one, "verdict", "") != "not_sent":
+        elif not isinstance(one, ClientClosed):
             raise one
     if room.folder is None:
         for ticket in left:

@@ -75,7 +75,7 @@ async def test_clients_that_share_a_full_account_do_not_call_it_broke(service, s
         for _ in range(3):
             group.start_soon(run)
     assert Counter(one.ok for one in found) == {True: 45}
-    assert len(service.asked_at) > 5
+    assert len(service.asked_at) >= 3
 
 
 async def test_a_broke_account_ends_what_is_queued_and_not_what_is_paid(service):

@@ -120,12 +120,14 @@ def check_money(books: Books) -> Iterator[str]:
 def allowance(books: Books, label: int) -> int:
     """Return how often a task may be bought: once, and by who asks after its end anew.
 
-    A `job_key` is bought once while it is under way, and no longer.
+    A `job_key` is bought once while it is under way, and no longer. Its end may have been told to
+    whoever waited on its ticket.
     """
     asked = [one for one in books.told[label] if one.way != "wait"]
+    waited = [one.at for one in books.told[label] if one.way == "wait" and one.how == "result"]
     again = sum(one.excuse == "resubmit" for one in asked)
     for one in asked:
-        ends = [other.at for other in asked if other.how in {"result", "error"}]
+        ends = waited + [other.at for other in asked if other.how in {"result", "error"}]
         if books.run.journal is None:  # which remembers ends that nobody was told
             ends += [order.answered_at for order in books.orders[label]]
             ends += [tried.ended for tried in books.attempts[label] if tried.fate != "told"]

@@ -340,6 +340,9 @@ class Planner:
             self._requeue(action, None, now)
         elif verdict is Verdict.UNKNOWN:
             self._end(job, Step.DOUBT, Unknown(reason, code))
+        elif isinstance(reply, Broken) and reply.trouble is Trouble.CLOSED and not job.attempts:
+            job.state = advance(job.state, Step.REQUEUE)
+            self._end(job, Step.ABANDON, Abandoned())
         else:
             self._end(job, Step.REJECT, NoReply(reason, incomplete=bool(job.attempts)))
 
