@@ -11,7 +11,7 @@ import os
 
 from aiohttp import web
 
-from solvestream import CapSolver, Client, ImageToText, SolvestreamError
+from solvestream import CapSolver, Client, ImageToText, InvalidTask, SolvestreamError
 from solvestream.integrations.aiohttp import CLIENT, cleanup_ctx
 
 URL = os.environ.get("SOLVESTREAM_URL", "https://api.capsolver.com")
@@ -23,7 +23,8 @@ async def read(request: web.Request) -> web.Response:
     try:
         result = await client.solve(ImageToText(await request.read()))
     except SolvestreamError as error:
-        return web.json_response({"error": type(error).__name__}, status=502)
+        status = 422 if isinstance(error, InvalidTask) else 502
+        return web.json_response({"error": type(error).__name__}, status=status)
     return web.json_response({"text": result.solution.text})
 
 

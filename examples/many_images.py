@@ -37,7 +37,7 @@ async def main(directory: Path) -> None:
         client.stream(images(directory), in_flight=500) as results,
     ):
         async for result in results:
-            if result.solution:
+            if result.ok:
                 await store(result.tag, result.solution.text)
             else:
                 print(f"{result.tag}: {result.error}", file=sys.stderr)

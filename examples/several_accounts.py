@@ -30,7 +30,7 @@ async def main(paths: list[str]) -> None:
     async with Client(*accounts) as client:
         tasks = (ImageToText(Path(path), tag=path) for path in paths)
         async for result in client.stream(tasks, ordered=True):
-            answer = result.solution.text if result.solution else result.error
+            answer = result.solution.text if result.ok else result.error
             print(f"{result.tag}: {answer} ({result.account})")
         for name, did in client.statistics().accounts.items():
             print(f"{name}: {did.submits} submits, {did.looks} looks, {did.solved} solved")

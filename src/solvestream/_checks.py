@@ -37,7 +37,10 @@ def check_accounts(accounts: tuple[Provider, ...]) -> None:
         raise UsageError("client: give at least one account, as CaptchaAI(key)")
     for account in accounts:
         if isinstance(account, type) or not isinstance(account, Provider):  # pyright: ignore[reportUnnecessaryIsInstance] - public edge
-            raise UsageError(f"client: {shorten(account)} is no account")
+            # its value may be the key, handed over without an account around it
+            what = type(account).__name__
+            fix = "pass accounts one by one, as Client(CaptchaAI(key), CapSolver(key))"
+            raise UsageError(f"client: a {what} is no account; {fix}")
     names = [account.name for account in accounts]
     for name in names:
         if names.count(name) > 1:

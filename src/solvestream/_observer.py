@@ -46,17 +46,19 @@ class Observer:
     wall: float = 0.0
     _began: dict[Submit | Look, float] = field(factory=dict[Submit | Look, float])
     _seen: dict[str, _Seen] = field(factory=dict[str, _Seen])
-    _complained: set[type[Exception]] = field(factory=set[type[Exception]])
+    _complained: set[type[BaseException]] = field(factory=set[type[BaseException]])
 
     def tell(self, event: Event) -> None:
         """Call all callbacks."""
         for callback in self.callbacks:
             try:
                 callback(event)
-            except Exception as error:  # noqa: BLE001 - a user's own must harm no task
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - a user's own, a CancelledError too
                 self._complain(error)
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: BaseException) -> None:
         if type(error) not in self._complained:
             self._complained.add(type(error))
             name = type(error).__name__

@@ -281,17 +281,17 @@ class Outbox:
     def stop(self) -> Draining:
         """Take and send no more; what is paid still comes."""
         self._scope.cancel()
-        latest = self.host.now()
+        now = latest = self.host.now()
         for job in list(self.under_way):
             bought = self.host.stop(job)
             if bought is None:
                 self.under_way.discard(job)
-                if self.ordered:
-                    self._order.remove(job)
             elif bought.deadline < math.inf:
                 latest = max(latest, bought.deadline)
+        left = self.under_way | self._early.keys()
+        self._order = deque(job for job in self._order if job in left)
         self._there.set()
-        return Draining(tasks=len(self.under_way), seconds=latest - self.host.now())
+        return Draining(tasks=len(self.under_way), seconds=latest - now)
 
     def detach(self) -> None:
         """Let go: stop the source, drop what was not sent, keep what was paid."""

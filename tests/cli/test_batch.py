@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ from solvestream import CapSolver, Client
 from solvestream._journal.store import read_journal
 from solvestream.cli.keys import Keyed
 from solvestream.cli.lines import tasks_of
+from solvestream.cli.output import open_output
 from solvestream.server import simulated_text
 from tests.cli.conftest import picture, spawn
 
@@ -177,6 +179,14 @@ def test_standard_input_is_read_as_it_comes(to, tasks):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_hyphen_is_standard_input(to, tasks):
+    """As the help says, with options after it too."""
+    with spawn("solve", "--input", "-", *to, stdin=subprocess.PIPE) as child:
+        out, _ = child.communicate(Path("tasks.jsonl").read_bytes(), 30)
+    assert child.returncode == 0
+    assert {json.loads(line)["text"] for line in out.splitlines()} == set(tasks.values())
+
+
 def test_standard_input_that_says_nothing_can_be_left(to):
     """Ctrl-C ends it although a thread waits for a line."""
     with spawn("stream", *to, stdin=subprocess.PIPE) as child:
@@ -204,6 +214,36 @@ def test_a_full_disk_is_told(to, tasks):
     assert any(line.startswith(b"{") for line in err.splitlines())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process")
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+def test_a_file_that_cannot_grow_loses_no_answer(to, tasks, bought, name):
+    """What was paid and does not fit is on standard error, row by row, and there is no traceback."""
+    resource = pytest.importorskip("resource")
+    words = ("stream", *to, "--output", name)
+    with spawn(*words, stdin=subprocess.PIPE) as child:
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (900, 900))
+        child.stdin.write(Path("tasks.csv").read_bytes())
+        child.stdin.close()
+        err = child.stderr.read().decode()
+        assert child.wait(30) == 1
+    assert f"solvestream: {name}: File too large" in err
+    assert "Traceback" not in err
+    told = [json.loads(line)["text"] for line in err.splitlines() if line.startswith("{")]
+    whole = Path(name).read_text().rpartition("\n")[0]
+    assert told
+    assert sum(text in told or text in whole for text in tasks.values()) == bought()
+
+
+def test_one_file_is_not_both_journal_and_output(command, to, tasks, bought):
+    """Each would write into the other's; nothing is bought."""
+    done = command(
+        "solve", *to, "--input", "tasks.csv", "--output", "a.jsonl", "--journal", "./a.jsonl"
+    )
+    assert (done.code, bought()) == (2, 0)
+    assert "--output: a.jsonl is the journal" in done.err
+    assert not Path("a.jsonl").exists()
+
+
 def test_the_key_is_in_no_file(command, service, tasks, monkeypatch, tmp_path):
     """Neither in outputs nor in what is said, whatever fails."""
     monkeypatch.setenv("CAPSOLVER_API_KEY", KEY)
@@ -216,6 +256,22 @@ def test_the_key_is_in_no_file(command, service, tasks, monkeypatch, tmp_path):
         assert KEY not in done.out + done.err
     assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.iterdir())
     assert CapSolver.from_env() is not None
+
+
+def test_what_another_run_buys_meanwhile_is_not_bought_again(
+    command, to, tasks, bought, monkeypatch
+):
+    """What a journal holds is looked at when it is ours, and not while another may write it."""
+    words = ("solve", *to, "--journal", "run.db", "--input", "tasks.csv")
+
+    def run_another(path):
+        monkeypatch.setattr("solvestream.cli.solve.open_output", open_output)
+        assert command(*words).code == 0
+        return open_output(path)
+
+    monkeypatch.setattr("solvestream.cli.solve.open_output", run_another)
+    assert command(*words).code == 0
+    assert bought() == len(tasks)
 
 
 def buy(service, name, journal):

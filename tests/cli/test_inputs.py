@@ -29,6 +29,18 @@ def test_a_file_is_read_while_it_is_open(tmp_path):
         assert [(task.image, task.deadline) for task in found.tasks] == [(Path("a.png"), 5.0)]
 
 
+@pytest.mark.parametrize("name", ["tasks.csv", "tasks.JSONL", "tasks.ndjson"])
+def test_a_file_of_tasks_is_no_image(name):
+    """Who names it as one is told of `--input`; beside images, as `*` has it, it fails alone."""
+    with (
+        pytest.raises(UsageError, match=f"{name} is a file of tasks: --input {name}"),
+        open_input([name], None),
+    ):
+        pass
+    with open_input(["a.png", name], None) as found:
+        assert found.total == 2
+
+
 @pytest.mark.parametrize("name", ["gone.csv", "."])
 def test_what_cannot_be_opened_is_a_wrong_call(name, tmp_path, monkeypatch):
     """A file that is missing, or a directory."""

@@ -190,6 +190,24 @@ def test_a_journal_as_a_table(command, path, monkeypatch):
     assert command("journal", path, "--json").lines[0]["state"] == "intent"
 
 
+@pytest.mark.parametrize("text", ["\\[link=https://x.example]y[/link]", "\\[/no]", ":smile: [b]"])
+def test_no_answer_is_markup(command, path, monkeypatch, text):
+    """A table shows it letter by letter: no style, no link, no picture, and no traceback."""
+
+    def far(journal):
+        values = {"task_id": text, "accepted_at": 1e18}  # as an outside ticket may say
+        row = journal.adopted(job_key="k", account="capsolver", kind="image", **values)
+        journal.ended(row, at=3.0, solution=Text(text))
+
+    written(path, far)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True)
+    done = command("journal", path)
+    assert done.code == 0
+    assert done.out.count(text) == 2
+
+
 def test_a_journal_is_read_while_it_is_written(command, path):
     """A run that is going on is neither stopped nor waited for."""
     journal = Journal.open(path)

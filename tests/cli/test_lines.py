@@ -243,7 +243,9 @@ def test_a_csv_may_have_lines_in_its_cells():
 
 def test_a_csv_of_other_columns_is_refused():
     """At once, and by their names: a slip in one would cost money in every row."""
-    with pytest.raises(UsageError, match="my.csv.*numric, colour"):
+    with pytest.raises(
+        UsageError, match=r"my.csv.*numric, colour; give .*path.* and leave other columns out"
+    ):
         table("path,numric,colour\na.png,1,red\n", name="my.csv")
 
 

@@ -116,6 +116,7 @@ def test_version(command):
         ["solve", "--service", "nobody", "a.png"],
         ["solve", "--local", "--input", "a.csv", "a.png"],
         ["solve", "--local", "--input", "gone.csv"],
+        ["solve", "--local", "tasks.csv"],
         ["solve", "--local", "--output", "a.xlsx", "a.png"],
         ["solve", "--local", "--limit", "0", "a.png"],
         ["solve", "--local", "--fail-if", "p96>1", "a.png"],

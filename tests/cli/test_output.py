@@ -72,12 +72,13 @@ def test_rows_come_back(path):
         assert other["error"]["type"] == "TaskFailed"
 
 
-def test_a_later_run_goes_on(path):
-    """It keeps what is there, and knows what is finished."""
-    assert write(path, solved("k1", ODD), solved("k2")) == set()
+@pytest.mark.parametrize("text", [ODD, "a\rb", "a\r\nb", 'a"\r'])
+def test_a_later_run_goes_on(path, text):
+    """It keeps what is there, and knows what is finished, whatever line ends an answer has."""
+    assert write(path, solved("k1", text), solved("k2")) == set()
     assert write(path, solved("k3")) == {"k1", "k2"}
     assert keys(path) == ["k1", "k2", "k3"]
-    assert read(path)[0]["text"] == ODD
+    assert read(path)[0]["text"] == text
 
 
 def test_what_failed_and_cost_nothing_is_tried_again(path):

@@ -51,6 +51,36 @@ async def test_it_goes_on_by_itself_and_ends(capsys, monkeypatch):
 
 
 @pytest.mark.anyio
+async def test_a_terminal_that_stands_still_stops_no_loop(monkeypatch):
+    """As by Ctrl-S, or a connection that is gone: a frame waits, the next ones are left out."""
+    goes_on, lines = threading.Event(), []
+
+    class Still:
+        def write(self, text):
+            assert goes_on.wait(30)
+            lines.append(text)
+
+        def flush(self):
+            pass
+
+        def isatty(self):
+            return False
+
+    with screen() as shown:
+        shown.watch(empty)
+        shown._began -= module.LINE
+        monkeypatch.setattr(module.sys, "stderr", Still())
+        for _ in range(9):
+            shown.tick()
+        shown.say("stopping")
+        assert lines == []
+        goes_on.set()
+    told = [text for text in lines if text.strip()]
+    assert told[-1] == "stopping"
+    assert 1 <= len(told) - 1 <= 2
+
+
+@pytest.mark.anyio
 async def test_the_rate_is_that_of_late():
     """Not of the whole run: a slow start is forgotten."""
     with screen() as shown:

@@ -45,6 +45,7 @@ def test_a_taken_port_is_said(command):
         done = command("serve", "--engine", "simulate", "--port", port)
     assert done.code == 1
     assert f"solvestream: 127.0.0.1:{port}: Address already in use" in done.err
+    assert "--port" in done.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -59,4 +60,8 @@ async def test_it_serves_until_ctrl_c():
     assert result.unwrap().text == simulated_text(picture(1))
     assert child.returncode == 0
     assert f"CaptchaAI(KEY, base_url='{url}')".encode() in err
+    assert (
+        f"CAPSOLVER_API_KEY=KEY solvestream solve --service capsolver --base-url {url}".encode()
+        in err
+    )
     assert b"made-up-own-key" not in err

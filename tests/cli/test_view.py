@@ -77,6 +77,7 @@ def test_an_account_in_trouble_stands_out():
     styles = {line.split()[0]: style for style, line in lines if line.strip()}
     assert (styles["gate"], styles["breaker"], styles["down"]) == ("yellow", "red", "red")
     assert "the service refuses down: 'ERROR_\\x1b[2JKEY'" in text(lines)
+    assert "breaker gives no proper replies, or asks for a pause" in text(lines)
 
 
 def test_nothing_from_outside_can_move_the_cursor():
@@ -117,6 +118,12 @@ def test_a_line_of_progress():
     assert view.progress(figures(busy(), total=None)) == (
         "250 done, 50 failed, 2 in flight, 980 queued, 12.3/s, p95 9.6 s, $0.2500"
     )
+
+
+def test_a_line_of_progress_tells_why_nothing_moves():
+    """A service that does not answer, and an account that is refused; a full one is no news."""
+    shown = {"a": account(breaker="open"), "b": account(down="X"), "c": account(gate="closed")}
+    assert view.progress(figures(accounts=shown)).endswith("12.3/s, a is in trouble, b is refused")
 
 
 def test_the_table_tells_the_accuracy():

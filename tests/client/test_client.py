@@ -654,3 +654,11 @@ async def test_what_is_no_outcome_ends_no_other_task(service):
     async with Client(Odd("key")) as client:
         await fails(client, SubmitUnknown, ImageToText(PNG, tag="odd"), charged="maybe")
         await fails(client, DeadlineExceeded, ImageToText(PNG, deadline=30), resumable=True)
+
+
+@pytest.mark.parametrize("wrong", ["canary-key-0123", [CaptchaAI("canary-key-0123")], CaptchaAI])
+async def test_what_is_no_account_is_refused_without_being_shown(wrong):
+    """A key handed over bare is the likeliest first mistake, and must not be in a traceback."""
+    with pytest.raises(UsageError, match="is no account; pass accounts one by one") as caught:
+        Client(wrong)
+    assert "canary" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 
@@ -190,6 +191,23 @@ async def test_a_callback_that_raises_harms_no_task(service, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "on_event raised KeyError; this is logged once"
     ]
+
+
+@pytest.mark.parametrize(
+    "kind", [events.TaskQueued, events.TaskAccepted, events.TaskEnded, events.TaskTaken]
+)
+async def test_a_callback_cancels_nothing(service, kind):
+    """As one does that asks a cancelled future: no stream waits for ever, nothing paid is lost."""
+
+    def cancelled(event):
+        if isinstance(event, kind):
+            raise asyncio.CancelledError
+
+    async with Client(CaptchaAI(KEY, pacing=QUICK), on_event=cancelled) as client:
+        with anyio.fail_after(1_000):
+            found = [one async for one in client.stream(ImageToText(PNG) for _ in range(5))]
+        assert [one.ok for one in found] == [True] * 5
+        assert client.tickets() == ()
 
 
 async def test_a_log_handler_that_raises_harms_no_task(service):

@@ -323,7 +323,7 @@ async def test_n16_no_transport_sends_a_broken_header(world):
     await transport.aclose()
     assert isinstance(got, Broken)
     assert got.sent is Sent.NOTHING
-    assert not world.service.connections
+    assert not world.service.begun
 
 
 BAD_KEYS = ["", "abc\n", " abc", "a b", "ключ", "abc\t", "abc\0"]

@@ -30,6 +30,8 @@ async def test_two_hundred_callers_share_one_client(service, tmp_path):
             texts = await asyncio.gather(*map(read, range(200)))
             async with caller.post("/read", data=BAD) as reply:
                 assert (reply.status, await reply.json()) == (502, {"error": "TaskFailed"})
+            async with caller.post("/read", data=b"no image") as reply:
+                assert (reply.status, await reply.json()) == (422, {"error": "InvalidTask"})
     assert texts == [simulated_text(PICTURE + b"%d" % number) for number in range(200)]
     assert service.ledger()["accounts"]["local"]["submitted"] == 201
     assert service.key not in (tmp_path / "log").read_text()

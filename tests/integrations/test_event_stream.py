@@ -87,6 +87,17 @@ async def test_results_are_events_and_silence_is_a_comment(client):
 
 
 @pytest.mark.anyio
+async def test_a_tag_that_is_no_unicode_ends_no_stream(client):
+    """As the name of a file may be: it is told escaped, and the others come too."""
+    browser = Browser()
+    odd = [ImageToText(IMAGE, tag=tag) for tag in ("odd\udcff.png", "b.png")]
+    await browser.open(EventStream(client.stream(odd, ordered=True), ping=60.0))
+    first, second, _ = browser.got
+    assert first.startswith(rb"id: odd\udcff.png")
+    assert second.startswith(b"id: b.png")
+
+
+@pytest.mark.anyio
 async def test_a_slow_browser_holds_new_submits_back(service, client):
     """It is read from no faster than it takes: at most `in_flight` are bought ahead of it."""
     browser = Browser(pause=100.0)

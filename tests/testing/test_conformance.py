@@ -100,6 +100,7 @@ def test_each_flaw_breaks_its_own_rule_and_no_other(flawed):
         check_provider(flawed(), key=KEY, **INPHP)
     assert {finding.rule for finding in caught.value.findings} == {flawed.rule}
     assert 0 < len(caught.value.findings) <= 3
+    assert len({str(one) for one in caught.value.findings}) == len(caught.value.findings)
     assert str(caught.value).startswith(f"{flawed.__name__} breaks ")
     assert f"\n{flawed.rule}: " in str(caught.value)
     assert KEY not in str(caught.value)

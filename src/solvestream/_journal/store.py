@@ -254,6 +254,8 @@ def _reading(place: Path, read: Callable[[Path, sqlite3.Connection], Iterator[T]
             return
         with contextlib.closing(_connect(place, "ro")) as connection:
             yield from read(place, connection)
+    except FileNotFoundError:
+        problem = JournalError(f"journal {place}: there is no such file; give the path a run had")
     except (OSError, sqlite3.Error) as error:
         problem = explain(place, error)
     if problem is not None:

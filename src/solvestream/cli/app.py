@@ -186,7 +186,11 @@ class RunOptions:
 def solve(
     *paths: Annotated[Path, Parameter(help="Image files, directories, patterns.")],
     input: Annotated[  # noqa: A002 - the option's name
-        Path | None, Parameter(help="Tasks, one a line: FILE.jsonl, FILE.csv, or - for stdin.")
+        Path | None,
+        Parameter(
+            help="Tasks, one a line: FILE.jsonl, FILE.csv, or - for stdin.",
+            allow_leading_hyphen=True,
+        ),
     ] = None,
     options: RunOptions | None = None,
     image: ImageOptions | None = None,
@@ -198,7 +202,7 @@ def solve(
     Ctrl-C waits for what is paid; twice leaves, and tickets stay in the journal or on stderr.
     """
     if bool(paths) == bool(input):
-        raise UsageError("solve: name image files or directories, or --input FILE")
+        raise UsageError("solve: name either image files and directories, or --input FILE")
     return _solve(paths, None if input is None else str(input), options or RunOptions(), image)
 
 
@@ -223,6 +227,8 @@ def _solve(
     fields: dict[str, Any] = asdict(image or ImageOptions()) | {"deadline": options.deadline}
     ImageToText(b"any", **fields).check()
     check_output(options.output)
+    if options.output and options.journal and options.output.resolve() == options.journal.resolve():
+        raise UsageError(f"--output: {options.output} is the journal; give each a file of its own")
     if options.local and (options.base_url or options.journal):
         name = "--base-url" if options.base_url else "--journal"
         raise UsageError(f"{name}: not with --local, which ends with the run")

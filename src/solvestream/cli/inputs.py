@@ -15,6 +15,9 @@ from solvestream.cli.extras import CannotRun
 from solvestream.cli.fields import AnyTask
 from solvestream.cli.lines import tasks_of
 
+TASK_FILES = (".csv", ".jsonl", ".ndjson", ".json")
+"""How names of files of tasks end; no image is named so."""
+
 
 @frozen
 class Input:
@@ -33,9 +36,12 @@ class Input:
 def open_input(paths: Sequence[str], name: str | None, **options: Any) -> Generator[Input]:
     """Open what `--input` names, `-` for standard input; by default, take images of paths.
 
-    `options` are those of `lines.tasks_of`. Raises `UsageError` for a file that cannot be read.
+    `options` are those of `lines.tasks_of`. Raises `UsageError` for a file that cannot be read,
+    and for files of tasks in place of images.
     """
     if name is None:
+        if paths and all(path.lower().endswith(TASK_FILES) for path in paths):
+            raise UsageError(f"{paths[0]} is a file of tasks: --input {paths[0]}")
         images = found.tasks(paths, **options)
         yield Input(images, len(images))
         return

@@ -10,6 +10,7 @@ from datetime import datetime
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text as Plain
 
 from solvestream import Text, Texts
 from solvestream._journal.store import read_journal
@@ -63,12 +64,18 @@ def _table(entries: Iterable[Entry]) -> Table:
     table.add_column("looks", justify="right")
     table.add_column("answer or error", overflow="fold")
     for entry in entries:
-        since = datetime.fromtimestamp(entry.submitted_at).astimezone()
         name = entry.job_key if entry.tag is None else entry.tag
         cells = (name, entry.account, entry.task_id or "", entry.looks, _outcome(entry))
-        shown = (shorten(cell).replace("[", "\\[") for cell in cells)
-        table.add_row(f"{since:%m-%d %H:%M:%S}", _state(entry), *shown)
+        shown = (Plain(shorten(cell)) for cell in cells)  # a string would be read as markup
+        table.add_row(_moment(entry.submitted_at), _state(entry), *shown)
     return table
+
+
+def _moment(at: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at).astimezone():%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):  # as a ticket of elsewhere may say
+        return "-"
 
 
 def _outcome(entry: Entry) -> object:

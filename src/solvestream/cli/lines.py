@@ -119,7 +119,10 @@ def _csv(first: bytes, rest: Iterator[bytes], name: str) -> Iterator[tuple[int, 
     header = [field.strip() for field in next(reader, list[str]())]
     if unknown := [field for field in header if field not in NAMES]:
         names = ", ".join(shorten(field, 30) for field in unknown[:5])
-        raise UsageError(f"{name}: its first line names no fields of tasks: {names}")
+        raise UsageError(
+            f"{name}: its first line names no fields of tasks: {names}; "
+            "give names as path,tag,truth and leave other columns out"
+        )
     while True:
         try:
             cells = next(reader)

@@ -137,8 +137,11 @@ class JsonLines:
             self._file.flush()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file. Raises `CannotRun` where its last rows do not go into it."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise CannotRun(f"{self.path}: {error.strerror or error}") from None
 
     def shape(self, row: Row) -> Row:
         """Return a row as the file has it."""
@@ -167,8 +170,8 @@ class Csv(JsonLines):
         """Return a row of the file as a line; what is not known is an empty cell."""
         text = io.StringIO()
         cells = [row[name] for name in COLUMNS]
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        return text.getvalue()
+        csv.writer(text, lineterminator="\r\n").writerow(cells)  # so that it quotes both in a cell
+        return text.getvalue().removesuffix("\r\n") + "\n"
 
     def decode(self, file: TextIO) -> Iterator[Row]:
         """Yield the rows of a file, as text but for what is empty."""
@@ -211,7 +214,8 @@ def open_output(path: Path | None) -> Output:
 
 
 def _opened(path: Path, mode: str) -> TextIO:
-    return path.open(mode, encoding="utf-8", errors="surrogatepass", newline="")  # type: ignore[return-value]
+    """Open a file of rows; a carriage return ends no line, as a cell may hold one."""
+    return path.open(mode, encoding="utf-8", errors="surrogatepass", newline="\n")  # type: ignore[return-value]
 
 
 def _whole(lines: Iterable[str], start: str) -> Iterator[str]:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, Self
 
 from attrs import define, field
@@ -49,6 +53,9 @@ class Frame:
 class Screen:
     """Shows a run while it goes on. It lives in the loop of the run.
 
+    A thread does the writing: a terminal may stand still, as by Ctrl-S, and answers that are paid
+    for do not wait. Frames are left out meanwhile.
+
     Attributes:
         tally: what has happened, by events.
         total: tasks there will be, if that is known.
@@ -68,9 +75,15 @@ class Screen:
     _timer: asyncio.TimerHandle | None = None
     _frame: Frame = field(factory=Frame)
     _drawn: Live | None = None
+    _shows: SimpleQueue[Callable[[], object] | None] = field(
+        factory=SimpleQueue["Callable[[], object] | None"]
+    )
+    _writer: threading.Thread = field(init=False)
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
+        self._writer = threading.Thread(target=self._write, name="screen", daemon=True)
+        self._writer.start()
         return self
 
     def watch(self, statistics: Callable[[], Statistics]) -> None:
@@ -92,7 +105,12 @@ class Screen:
         """Tell something that stays to be seen."""
         self.stopping = text
         if self._drawn is None:
-            print(text, file=sys.stderr, flush=True)
+            self._shows.put(partial(print, text, file=sys.stderr, flush=True))
+
+    def _write(self) -> None:
+        for show in iter(self._shows.get, None):
+            with suppress(OSError):  # nobody looks any more
+                show()
 
     def print_row(self, row: Any) -> None:
         """Print a row on the terminal that the screen is drawn on, above it."""
@@ -105,6 +123,8 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._shows.put(None)
+        self._writer.join()
         if self._drawn is not None:
             self._drawn.stop()
             self._drawn = None
@@ -149,8 +169,10 @@ class Screen:
         recent.append((figures.gone, self.tally.solved))
         while recent[0][0] < figures.gone - RECENT:
             recent.popleft()
+        if not self._shows.empty():
+            return
         if self._drawn is not None:
             self._frame.lines = list(view.screen(figures))
-            self._drawn.refresh()
+            self._shows.put(self._drawn.refresh)
         elif figures.gone > LINE / 2:
-            print(view.progress(figures), file=sys.stderr, flush=True)
+            self._shows.put(partial(print, view.progress(figures), file=sys.stderr, flush=True))

@@ -20,7 +20,7 @@ def serve(settings: Settings, *, host: str, port: int) -> int:
         with suppress(KeyboardInterrupt):
             run(settings, host, port, ready=partial(_tell, settings.accounts[0].key))
     except OSError as error:
-        raise CannotRun(f"{host}:{port}: {error.strerror or error}") from None
+        raise CannotRun(f"{host}:{port}: {error.strerror or error}; see --host, --port") from None
     return 0
 
 
@@ -74,7 +74,7 @@ Accounts at this service:
   CaptchaAI({shown}, base_url={url!r})
   Solvora({shown}, base_url={url!r})
   CapSolver({shown}, base_url={url!r})
-or: CAPTCHAAI_API_KEY={shown} solvestream solve --service captchaai --base-url {url} FILES
+or: CAPSOLVER_API_KEY={shown} solvestream solve --service capsolver --base-url {url} FILES
 """,
         file=sys.stderr,
         flush=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import shlex
 import signal
@@ -20,7 +21,7 @@ import anyio
 import anyio.to_thread
 from attrs import define, field, frozen
 
-from solvestream import Client, ClientClosed, Result, ResultStream, Ticket
+from solvestream import Client, ClientClosed, Result, ResultStream
 from solvestream._journal.store import read_journal
 from solvestream.cli.accounts import Account
 from solvestream.cli.ahead import Ahead
@@ -67,22 +68,23 @@ def solve(tasks: Input, plan: Plan) -> int:
     """Have tasks solved and write their results; return the exit code.
 
     With a journal or an output file, what an earlier run has finished is left out. Whatever ends
-    it early, a result that has come is written, and tickets of what was paid and not written go
-    to standard error, a line of JSON each. With a journal, both stay in it, and standard error
-    says how to go on.
+    it early, a result that has come is written. Answers that could not be written, and tickets
+    of what else was paid, go to standard error, a line of JSON each. With a journal, they stay in
+    it, and standard error says how to go on.
 
     Args:
         tasks: read as far as there is room; may block.
         plan: how.
     """
-    taken, left = _kept(plan.journal)
     output = open_output(plan.output)
-    keys = Keyed((output.finished | taken) - left)  # what is left is handed over, and not bought
+    keys = Keyed(output.finished)
     keyed = plan.journal is not None or plan.output is not None
     some = itertools.islice(keys.of(tasks.tasks) if keyed else tasks.tasks, plan.limit)
     source = Ahead(some)
 
     def results(client: Client) -> ResultStream[Any]:
+        taken, left = _kept(plan.journal)  # the journal is ours now: no other run adds to it
+        keys.finished = (output.finished | taken) - left  # what is left is handed over, not bought
         return client.stream(source, in_flight=plan.in_flight, ordered=plan.ordered)
 
     screen = _screen(tasks.total if plan.limit is None else None, lambda: keys.skipped)
@@ -117,7 +119,7 @@ def _kept(journal: str | None) -> tuple[set[str], set[str]]:
     What was handed over is done with, unless it failed and cost nothing.
     """
     taken, left = set[str](), set[str]()
-    if journal is not None and Path(journal).exists():
+    if journal is not None:
         for entry in read_journal(journal):
             if entry.taken_at is None:
                 left.add(entry.job_key)
@@ -133,7 +135,8 @@ class _Run:
     Attributes:
         opened: the client was open, and its journal so.
         stopped: somebody wants it to end.
-        tickets: of what was paid and could not be written, without a journal.
+        unwritten: lines of JSON, without a journal: rows of answers that could not be written,
+            and tickets of what else was paid.
     """
 
     plan: Plan
@@ -141,7 +144,7 @@ class _Run:
     screen: Screen
     opened: bool = False
     stopped: bool = False
-    tickets: list[Ticket] = field(factory=list[Ticket])
+    unwritten: list[str] = field(factory=list[str])
 
     def run(self, results: Open) -> int:
         """Run to the end, and tell how it went; return the exit code."""
@@ -152,11 +155,11 @@ class _Run:
                 anyio.run(partial(self._read, results))
             self.screen.finish()
         finally:
-            for ticket in self.tickets:
-                print(ticket.to_json(), file=sys.stderr)
-            self.output.close()
+            for line in self.unwritten:
+                print(line, file=sys.stderr)
             if self.opened and self.plan.journal is not None:
                 self._tell_how_to_go_on(self.plan.journal)
+            self.output.close()
         return self._code()
 
     def _code(self) -> int:
@@ -237,8 +240,12 @@ class _Run:
                     self._save(result)
 
     def _save(self, result: Result[Any]) -> None:
-        if result.ticket is not None and self.plan.journal is None:
-            self.tickets.append(result.ticket)
+        if self.plan.journal is not None:
+            return
+        if result.ok:
+            self.unwritten.append(json.dumps(row(result)))
+        elif result.ticket is not None:
+            self.unwritten.append(result.ticket.to_json())
 
     # Ctrl-C
 

@@ -124,6 +124,7 @@ def progress(figures: Figures) -> str:
         f"{tally.in_flight} in flight, {tally.queued} queued, {figures.rate:.1f}/s",
         "" if p95 is None else f"p95 {duration(p95)}",
         f"${tally.spent:.4f}" if tally.spent else "",
+        *(_trouble(name, one) for name, one in figures.accounts.items()),
     ]
     return ", ".join(part for part in parts if part)
 
@@ -171,6 +172,16 @@ def _accounts(accounts: Mapping[str, AccountStatistics]) -> Iterator[Line]:
         yield "red" if bad else "yellow" if one.gate == "closed" else "", row
         if one.down is not None:
             yield "red", f"  the service refuses {name}: {shorten(one.down, 40)}"
+        elif one.breaker != "closed":
+            who = shorten(name, 20)
+            yield "red", f"  {who} gives no proper replies, or asks for a pause"
+
+
+def _trouble(name: str, one: AccountStatistics) -> str:
+    """Return why nothing moves at an account, if so."""
+    if one.down is not None:
+        return f"{shorten(name, 20)} is refused"
+    return "" if one.breaker == "closed" else f"{shorten(name, 20)} is in trouble"
 
 
 def _cells(name: str, *cells: str) -> str:

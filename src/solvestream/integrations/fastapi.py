@@ -245,7 +245,8 @@ class EventStream(Response):
         """Return the next event; a reader that is cancelled by the ping loses no result."""
         with anyio.move_on_after(self._ping):
             async for result in self._results:
-                state = JobState.of(str(result.tag), result)
+                name = str(result.tag).encode(errors="backslashreplace").decode()
+                state = JobState.of(name, result)
                 name = state.id.translate(_LINE_ENDS)
                 return f"id: {name}\ndata: {state.model_dump_json()}\n\n".encode()
             return None

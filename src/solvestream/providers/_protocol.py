@@ -48,7 +48,8 @@ class Asked(Protocol):
 def _seconds(_: object, option: Attribute[Any], value: object) -> None:
     good = isinstance(value, int | float) and math.isfinite(value)
     if not good or cast("float", value) < 0 or (value == 0 and option.name != "first_look"):
-        raise UsageError(f"pacing: {option.name}={value}: give a finite number greater than 0")
+        least = "0 or more" if option.name == "first_look" else "greater than 0"
+        raise UsageError(f"pacing: {option.name}={value}: give a finite number, {least}")
 
 
 @frozen(kw_only=True)

@@ -21,7 +21,8 @@ Said: TypeAlias = Scripted | str | None
 """An answer's text; more with `Scripted`; `None` for an answer made up from the task."""
 Subject: TypeAlias = Task[Any] | bytes | Path | str
 """A task; an image as bytes or file; a site key, captcha id, gt or kind of task; `*`."""
-Answers: TypeAlias = str | Mapping[Subject, Said] | Callable[[Work], Said] | Iterable[Said]
+Answers: TypeAlias = str | Mapping[Any, Said] | Callable[[Work], Said] | Iterable[Said]
+"""Keys are a `Subject`: said so, a `dict[bytes, str]` would not do, as a key's type is invariant."""
 
 UNSOLVABLE: Final = Scripted(error=Reason.UNSOLVABLE)
 """The service works on the task in vain, in the words of whichever protocol asks."""

@@ -158,7 +158,7 @@ def _run(case: Case) -> Conformance:
 def _problems(name: str, case: Case) -> Iterator[str]:
     """Yield the first problems with a rule. What the module raises where it must not is one."""
     try:
-        yield from islice(RULES[name](case), _SHOWN)
+        yield from islice(_once(RULES[name](case)), _SHOWN)
     except Skipped:
         raise
     except Exception as error:  # noqa: BLE001 - a plug-in's bug is a finding
@@ -166,3 +166,12 @@ def _problems(name: str, case: Case) -> Iterator[str]:
     else:
         return
     yield problem
+
+
+def _once(problems: Iterator[str]) -> Iterator[str]:
+    """Yield each problem once: many replies break a rule in the same words."""
+    told: set[str] = set()
+    for problem in problems:
+        if problem not in told:
+            told.add(problem)
+            yield problem
