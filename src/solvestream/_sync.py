@@ -115,6 +115,7 @@ class SyncClient:
         in_flight: int = 1_000,
         ordered: bool = False,
         stale: Stale = "keep",
+        auto_ack: bool = True,
     ) -> SyncResultStream[S]:
         """Have many tasks solved, and iterate over their results; see `Client.stream`.
 
@@ -123,13 +124,20 @@ class SyncClient:
         thread, as an SQLite connection, must be read into a list first.
         """
         stream = partial(
-            self._client.stream, tasks, in_flight=in_flight, ordered=ordered, stale=stale
+            self._client.stream,
+            tasks,
+            in_flight=in_flight,
+            ordered=ordered,
+            stale=stale,
+            auto_ack=auto_ack,
         )
         return SyncResultStream(self, self._ask(stream))
 
-    def resume(self, *, in_flight: int = 1_000) -> SyncResultStream[Solution]:
+    def resume(
+        self, *, in_flight: int = 1_000, auto_ack: bool = True
+    ) -> SyncResultStream[Solution]:
         """Iterate over what earlier processes left in the journal; see `Client.resume`."""
-        stream = partial(self._client.resume, in_flight=in_flight)
+        stream = partial(self._client.resume, in_flight=in_flight, auto_ack=auto_ack)
         return SyncResultStream(self, self._ask(stream))
 
     def submit(self, task: Task[Any]) -> Ticket:
@@ -139,6 +147,10 @@ class SyncClient:
     def wait(self, ticket: Ticket, *, deadline: float | None = None) -> Result[Solution]:
         """Wait for the answer to a ticket, `deadline` seconds at most; see `Client.wait`."""
         return self.run(partial(self._client.wait, ticket, deadline=deadline))
+
+    def ack(self, result: Result[Any]) -> None:
+        """Acknowledge a result of a stream with `auto_ack=False`; see `Client.ack`."""
+        self._ask(partial(self._client.ack, result))
 
     def tickets(self) -> tuple[Ticket, ...]:
         """Return tickets of all that was paid and not handed over; see `Client.tickets`."""

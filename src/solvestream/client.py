@@ -225,6 +225,7 @@ class Client:
         in_flight: int = 1_000,
         ordered: bool = False,
         stale: Stale = "keep",
+        auto_ack: bool = True,
     ) -> ResultStream[S]:
         """Have many tasks solved, and stream their results; tasks may be endless.
 
@@ -235,6 +236,8 @@ class Client:
             ordered: results in the order of the tasks; default: as they come.
             stale: what to do with an answer that is no longer good when it is read: `keep` it
                 with `expired=True` (default), `drop` it, or `resubmit` the task, which costs again.
+            auto_ack: a result is acknowledged when its reader comes back for the next (default).
+                With `False` the journal holds each until it is given to `ack`.
 
         Raises `UsageError` for a bad option; a bad task is a result with its `InvalidTask`.
         """
@@ -244,10 +247,12 @@ class Client:
             raise UsageError("tasks: expected an iterable or async iterable of tasks")
         if stale not in {"keep", "drop", "resubmit"}:
             raise UsageError(f"stale: expected keep, drop or resubmit, got {stale!r}")
-        outbox = Outbox(self._admission, tasks, in_flight, ordered=ordered, stale=stale)
+        outbox = Outbox(
+            self._admission, tasks, in_flight, ordered=ordered, stale=stale, auto_ack=auto_ack
+        )
         return ResultStream[S](outbox)
 
-    def resume(self, *, in_flight: int = 1_000) -> ResultStream[Solution]:
+    def resume(self, *, in_flight: int = 1_000, auto_ack: bool = True) -> ResultStream[Solution]:
         """Stream what earlier processes left in the journal, oldest first.
 
         * Answers and errors that nobody acknowledged, marked `redelivered`: a stream's result is
@@ -261,6 +266,7 @@ class Client:
 
         Args:
             in_flight: tasks looked up and not yet read as results at most, 1 or more.
+            auto_ack: as for `stream`.
 
         Raises `UsageError` for a client without a journal.
         """
@@ -269,7 +275,9 @@ class Client:
         if engine.recorder is None:
             raise UsageError("resume: the client has no journal; build it with journal=PATH")
         left = engine.recorder.unclaimed()
-        outbox = Outbox(self._admission, left, in_flight, ordered=False, stale="keep")
+        outbox = Outbox(
+            self._admission, left, in_flight, ordered=False, stale="keep", auto_ack=auto_ack
+        )
         return ResultStream[Solution](outbox)
 
     async def submit(self, task: Task[Any]) -> Ticket:
@@ -338,6 +346,15 @@ class Client:
             resumable=True,
             ticket=ticket,
         )
+
+    def ack(self, result: Result[Any]) -> None:
+        """Acknowledge a result of a stream with `auto_ack=False`: the journal lets go of it.
+
+        What was not acknowledged when the process ends is given again by `resume`, as
+        `redelivered`. Idempotent; without a journal only `on_event` is told.
+        """
+        self._check_open()
+        self._admission.acknowledge(result)
 
     def tickets(self) -> tuple[Ticket, ...]:
         """Return tickets of all that was paid and not handed over, in flight or kept."""

@@ -106,6 +106,7 @@ class Outbox:
 
     Attributes:
         window: tasks taken from the source and not yet read at most.
+        auto_ack: the reader has done with a result when it comes back for the next.
     """
 
     host: Host
@@ -113,6 +114,7 @@ class Outbox:
     window: int
     ordered: bool
     stale: Stale
+    auto_ack: bool = True
     failure: BaseException | None = None
     exhausted: bool = False
     detached: bool = False
@@ -241,8 +243,9 @@ class Outbox:
                     self.host.acknowledge(result)
                     continue
                 result = evolve(result, expired=True)
-            self._read = result
-            self.host.hand_over(result)
+            if self.auto_ack:
+                self._read = result
+                self.host.hand_over(result)
             return result
         return None
 

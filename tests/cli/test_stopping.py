@@ -15,6 +15,7 @@ from tests.cli.conftest import KEYS, picture, spawn
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
 
+fcntl = pytest.importorskip("fcntl")
 SOLVORA = ("--service", "solvora")
 
 
@@ -121,3 +122,29 @@ def test_a_journal_is_gone_on_with_after_a_kill(soon, images, tmp_path, command)
     assert again.code == 0
     assert len(output.read_text().splitlines()) == 1 + len(texts)
     assert soon.ledger()["accounts"]["local"]["submitted"] == len(texts)
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a small pipe")
+def test_a_pipe_that_nobody_reads_holds_nobody_up(soon, tmp_path):
+    """SIGTERM ends the run; each paid task is a row in the pipe, or a row or ticket on stderr."""
+    for number in range(30):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    with spawn("solve", *SOLVORA, tmp_path) as child:
+        fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 4_096)
+        while soon.ledger()["accounts"].get("local", {}).get("taken", 0) < 30:
+            assert child.poll() is None
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == 130  # what it says on standard error fits its pipe
+        err, out = child.stderr.read(), child.stdout.read()
+    rows = [json.loads(line) for line in err.splitlines() if line.startswith(b"{")]
+    told = {(row.get("ticket") or row)["task_id"] for row in rows}
+    assert told
+    told |= {
+        json.loads(line)["ticket"]["task_id"]
+        for line in out.splitlines(keepends=True)
+        if line.endswith(b"\n")
+    }
+    bought = {task["id"] for task in soon.ledger(tasks=True)["tasks"]}
+    assert len(bought) == 30
+    assert bought <= told
+    assert b"Traceback" not in err

@@ -180,3 +180,23 @@ async def test_resume_needs_a_journal(service):
     async with Client(CaptchaAI("key")) as client:
         with pytest.raises(UsageError, match="journal=PATH"):
             client.resume()
+
+
+async def test_a_result_is_held_until_it_is_acknowledged_by_hand(service, path):
+    """With auto_ack=False reading on acknowledges nothing; what was not is given again."""
+    async with client_on(path) as client:
+        stream = client.stream([ImageToText(PNG, tag=n) for n in range(3)], auto_ack=False)
+        results = [result async for result in stream]
+        assert [entry.taken_at for entry in read_journal(path)] == [None] * 3
+        client.ack(results[0])
+        client.ack(results[0])
+        assert [entry.tag for entry in read_journal(path, left=True)] != [0, 1, 2]
+    async with client_on(path) as client:
+        again = [result async for result in client.resume(auto_ack=False)]
+        assert {one.tag for one in again} == {one.tag for one in results[1:]}
+        assert all(one.redelivered and one.ok for one in again)
+        for one in again:
+            client.ack(one)
+    async with client_on(path) as client:
+        assert [result async for result in client.resume()] == []
+    assert service.submits == 3

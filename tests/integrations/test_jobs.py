@@ -18,6 +18,8 @@ from solvestream import (
     Pacing,
     UsageError,
 )
+from solvestream._journal.store import read_journal
+from solvestream._journal.writer import Writer
 from solvestream.integrations.jobs import Jobs
 from tests.virtual import ASYNCIO, FakeService
 
@@ -217,3 +219,48 @@ async def test_what_an_earlier_process_left_is_a_job_again(service, tmp_path):
             jobs.result("b")
         group.cancel_scope.cancel()
     assert service.submits == 2
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """The journal is written in the loop's own thread: virtual time does not wait for another."""
+
+    def put(self, step, row, done):
+        self.queue.append((step, row, done))
+        self._round()
+
+    monkeypatch.setattr(Writer, "put", put)
+
+
+@pytest.mark.usefixtures("inline")
+async def test_an_id_is_the_same_job_after_a_restart(service, tmp_path):
+    """A worker that ends and begins anew knows its last ended jobs, and buys none of them again."""
+    path = tmp_path / "jobs.db"
+    for _ in range(3):
+        client = Client(CaptchaAI("key"), journal=path)
+        async with client, anyio.create_task_group() as group:
+            jobs = Jobs(client, keep=2, resume=True)
+            group.start_soon(jobs.run)
+            await anyio.sleep(1)
+            for name in ("first", "second"):
+                assert jobs.add(IMAGE, name) == name
+                await anyio.sleep(30)
+                assert jobs.result(name).ok
+            group.cancel_scope.cancel()
+    assert service.submits == 2
+
+
+@pytest.mark.usefixtures("inline")
+async def test_a_job_that_is_forgotten_leaves_the_journal(service, tmp_path):
+    """Of five jobs the last two are kept, in memory and in the journal."""
+    path = tmp_path / "jobs.db"
+    client = Client(CaptchaAI("key"), journal=path)
+    async with client, anyio.create_task_group() as group:
+        jobs = Jobs(client, keep=2, resume=True)
+        group.start_soon(jobs.run)
+        await anyio.sleep(1)
+        for number in range(5):
+            jobs.add(IMAGE, f"job-{number}")
+            await anyio.sleep(30)
+        group.cancel_scope.cancel()
+    assert [entry.tag for entry in read_journal(path, left=True)] == ["job-3", "job-4"]

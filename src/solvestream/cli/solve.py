@@ -39,6 +39,8 @@ Open = Callable[[Client], ResultStream[Any]]
 
 _UNSENT = ("ClientClosed", "TransportError")
 """How tasks end that were on their way to a submit when the run was stopped."""
+STUCK = 1.0
+"""Seconds that who leaves waits for a row that is being written."""
 
 
 @frozen(kw_only=True)
@@ -135,6 +137,7 @@ class _Run:
     Attributes:
         opened: the client was open, and its journal so.
         stopped: somebody wants it to end.
+        stuck: a write to the output does not end, as nobody reads the pipe.
         unwritten: lines of JSON, without a journal: rows of answers that could not be written,
             and tickets of what else was paid.
     """
@@ -144,6 +147,7 @@ class _Run:
     screen: Screen
     opened: bool = False
     stopped: bool = False
+    stuck: bool = False
     unwritten: list[str] = field(factory=list[str])
 
     def run(self, results: Open) -> int:
@@ -159,6 +163,11 @@ class _Run:
                 print(line, file=sys.stderr)
             if self.opened and self.plan.journal is not None:
                 self._tell_how_to_go_on(self.plan.journal)
+            if (
+                self.stuck
+            ):  # a thread that waits for the pipe would keep the interpreter from ending
+                sys.stderr.flush()
+                os._exit(130)
             self.output.close()
         return self._code()
 
@@ -215,11 +224,29 @@ class _Run:
         async for result in results:
             if self.stopped and type(result.error).__name__ in _UNSENT:
                 continue
+            await self._write_in_thread(result)  # a slow pipe stops no look
+
+    async def _write_in_thread(self, result: Result[Any]) -> None:
+        """Write a result; who leaves does not wait for ever for a pipe that nobody reads."""
+        written, ended = threading.Event(), threading.Event()
+
+        def write() -> None:
             try:
-                await anyio.to_thread.run_sync(self._write, result)  # a slow pipe stops no look
-            except OSError:
+                self._write(result)
+                written.set()
+            finally:
+                ended.set()
+
+        try:
+            await anyio.to_thread.run_sync(write, abandon_on_cancel=True)
+        except BaseException:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(STUCK):
+                while not ended.is_set():  # noqa: ASYNC110 - a thread sets it
+                    await anyio.sleep(0.02)
+            self.stuck = not ended.is_set()
+            if not written.is_set():
                 self._save(result)
-                raise
+            raise
 
     def _write(self, result: Result[Any]) -> None:
         told = row(result)
@@ -231,13 +258,11 @@ class _Run:
         """Write what has come after all; of the rest keep the tickets."""
         with suppress(ClientClosed):  # the source is told so too
             async for result in results:
-                if isinstance(result.error, ClientClosed):
+                if self.stuck or isinstance(result.error, ClientClosed):
                     self._save(result)
                     continue
-                try:
-                    self._write(result)
-                except OSError:
-                    self._save(result)
+                with suppress(OSError), anyio.move_on_after(STUCK):
+                    await self._write_in_thread(result)
 
     def _save(self, result: Result[Any]) -> None:
         if self.plan.journal is not None:

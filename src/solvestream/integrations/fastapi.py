@@ -72,8 +72,9 @@ def lifespan(
         make: builds the client, once in each worker process.
         limit: jobs of `router` under way at most, 1 or more; default 10,000.
         keep: ended jobs of `router` remembered at most; default 10,000.
-        resume: take jobs up again that were under way when an earlier worker ended, under their
-            ids. The client needs a journal that is for jobs alone. Default: no.
+        resume: take up the jobs of an earlier worker, under their ids: those that were under way
+            when it ended, and the last `keep` that had ended. The client needs a journal that is
+            for jobs alone. Default: no.
     """
 
     @asynccontextmanager

@@ -34,7 +34,8 @@ class Jobs:
         limit: jobs under way at most, 1 or more; default 10,000.
         keep: ended jobs remembered at most; the oldest goes first; default 10,000.
         resume: take what an earlier process left in the client's journal as jobs, too, under their
-            ids: those that had not ended for sure. The journal must be for jobs alone.
+            ids: those that had not ended, and the last `keep` that had, so that an id given again
+            after a restart is the job it was. The journal must be for jobs alone.
 
     Raises `UsageError` for a bound below 1, and when it is to resume without a journal.
     """
@@ -53,7 +54,8 @@ class Jobs:
         self._more = anyio.Event()
         self._count = 0
         self._resuming = resume
-        self._left = client.resume() if resume else None
+        self._durable = resume
+        self._left = client.resume(auto_ack=False) if resume else None
         self._failure: ClientClosed | None = None
 
     def __repr__(self) -> str:
@@ -65,7 +67,11 @@ class Jobs:
             async with anyio.create_task_group() as group:
                 if self._left is not None:
                     group.start_soon(self._read, self._left)
-                await self._read(self._client.stream(self._tasks(), in_flight=self._limit))
+                tasks = self._tasks()
+                stream = self._client.stream(
+                    tasks, in_flight=self._limit, auto_ack=not self._durable
+                )
+                await self._read(stream)
                 group.cancel_scope.cancel()
         finally:
             self._failure = self._failure or ClientClosed("the jobs were stopped")
@@ -147,7 +153,9 @@ class Jobs:
             feed.take(job)
         job.feeds.clear()
         if len(self._ended) > self._keep:
-            self._ended.popitem(last=False)
+            _, gone = self._ended.popitem(last=False)
+            if self._durable and gone.result is not None and self._failure is None:
+                self._client.ack(gone.result)
 
 
 class Feed:
