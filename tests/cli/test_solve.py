@@ -79,7 +79,7 @@ def test_a_service_that_refuses_the_key(command, accounts, service, images, monk
 def test_a_service_that_is_not_there(command, accounts, images):
     """The address is named, with port; nothing is charged."""
     directory, _ = images
-    to = ("--service", "capsolver", "--base-url", "http://127.0.0.1:1", "--deadline", "0.3")
+    to = ("--service", "capsolver", "--base-url", "http://127.0.0.1:1", "--deadline", "1.5")
     done = command("solve", *to, directory / "0.png")
     assert done.code == 1
     assert done.lines[0]["error"]["charged"] == "no"

@@ -236,7 +236,7 @@ def test_an_error_of_sqlite_is_explained():
 
 def test_a_journal_that_is_missing_or_broken_is_named(path):
     """Reading names the file, and the row that cannot be read."""
-    with pytest.raises(JournalError, match=rf"journal {path}: No such file or directory; give"):
+    with pytest.raises(JournalError, match=rf"journal {path}: there is no such file; give"):
         list(read_journal(path))
     with owner(path) as one:
         one.intent("k")
