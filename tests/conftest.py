@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from solvestream._journal.writer import Writer
 from tests.virtual import ASYNCIO, FakeService, trio_backend
 
 
@@ -17,6 +18,17 @@ def anyio_backend():
 def virtual_backend(request: pytest.FixtureRequest):
     """Both backends on virtual clocks; a module uses it as its `anyio_backend`."""
     return ASYNCIO if request.param == "asyncio" else trio_backend()
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch):
+    """Have journals written in the loop's own thread: virtual time does not wait for another."""
+
+    def put(self, step, row, done):
+        self.queue.append((step, row, done))
+        self._round()
+
+    monkeypatch.setattr(Writer, "put", put)
 
 
 @pytest.fixture

@@ -210,7 +210,8 @@ class Engine:
     async def _wind_down(self) -> None:
         """Wait for the submits on the wire, then end all exchanges."""
         while self._noted:
-            planner, action, _ = self._take_up()
+            planner, action, _ = self._noted.popleft()
+            self._rejoin(planner)
             self._end_submit(planner, action, _NEVER_SENT)
         await self._until_none(lambda: self._submits)
         await self.transport.aclose()
@@ -329,7 +330,9 @@ class Engine:
         try:
             while len(self._wire) - self._noting < self.limit:
                 if self._noted:
-                    self._send_noted(*self._take_up())
+                    noted = self._noted.popleft()
+                    self._rejoin(noted[0])
+                    self._send_noted(*noted)
                     continue
                 planner, action = self.scheduler.next_action(now, submit=self._noting < NOTING)
                 if isinstance(action, Look):
@@ -443,19 +446,17 @@ class Engine:
         error: JournalError | None,
     ) -> None:
         """Have a submit sent whose intent is written; else it is not bought."""
-        self._noted.append((planner, action, call))
         if error is not None or self.closing:
-            self._end_submit(*self._take_up(-1)[:2], Unfit(error) if error else _NEVER_SENT)
+            self._rejoin(planner)
+            self._end_submit(planner, action, Unfit(error) if error else _NEVER_SENT)
         else:
+            self._noted.append((planner, action, call))
             self._begin_due(self.now())
 
-    def _take_up(self, place: int = 0) -> _Noted:
-        """Take a submit whose intent is written; it goes on the wire."""
-        noted = self._noted[place]
-        del self._noted[place]
+    def _rejoin(self, planner: Planner) -> None:
+        """Count a submit as on the wire again, as it waits for the journal no longer."""
         self._noting -= 1
-        noted[0].on_wire += 1
-        return noted
+        planner.on_wire += 1
 
     def _send_noted(self, planner: Planner, action: Submit, call: Call[SubmitOutcome]) -> None:
         """Send a submit whose intent is written, if any is to be."""

@@ -19,7 +19,6 @@ from solvestream import (
     UsageError,
 )
 from solvestream._journal.store import read_journal
-from solvestream._journal.writer import Writer
 from solvestream.integrations.jobs import Jobs
 from tests.virtual import ASYNCIO, FakeService
 
@@ -219,17 +218,6 @@ async def test_what_an_earlier_process_left_is_a_job_again(service, tmp_path):
             jobs.result("b")
         group.cancel_scope.cancel()
     assert service.submits == 2
-
-
-@pytest.fixture
-def inline(monkeypatch):
-    """The journal is written in the loop's own thread: virtual time does not wait for another."""
-
-    def put(self, step, row, done):
-        self.queue.append((step, row, done))
-        self._round()
-
-    monkeypatch.setattr(Writer, "put", put)
 
 
 @pytest.mark.usefixtures("inline")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from solvestream import CaptchaAI, Client, ImageToText, Pacing, RecaptchaV2
+from solvestream import CaptchaAI, Client, ImageToText, Pacing, RecaptchaV2, events
 from solvestream._wire import Broken, Response, Sent, Trouble
 from tests.faults.canary import KEY
 from tests.virtual import lost_reply, not_sent
@@ -13,6 +13,24 @@ PNG = b"\x89PNG\r\n\x1a\n"
 QUICK = Pacing(first_look=2.0, interval=2.0, deadline=120.0)
 ANSWER = "canary-answer"
 """Every answer starts with it."""
+
+ENDED = events.TaskEnded(
+    at=1.0,
+    job_key="k",
+    kind="image",
+    account="a",
+    ok=False,
+    error="TaskFailed",
+    code="ERROR_CAPTCHA_UNSOLVABLE",
+    charged="no",
+    elapsed=2.0,
+    solving=1.0,
+    looks=1,
+    cost=None,
+    expires_at=None,
+    redelivered=False,
+)
+"""A task that could not be solved."""
 
 SUBMITS = {
     2: "ERROR_NO_SLOT_AVAILABLE",

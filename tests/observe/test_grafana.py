@@ -20,12 +20,6 @@ from tests.observe.days import account, bad_day
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend(virtual_backend):
-    """Both backends, on virtual clocks."""
-    return virtual_backend
-
-
 def queries(prefix="solvestream"):
     """Return all PromQL of the board, with Grafana's own variables filled in."""
     found = [target["expr"] for panel in board(prefix)["panels"] for target in panel["targets"]]

@@ -15,32 +15,9 @@ from solvestream import UsageError, events
 from solvestream.observe import logs
 from solvestream.observe.logs import LogEvents
 from tests.faults.canary import shows
-from tests.observe.days import ANSWER, bad_day, good_day
+from tests.observe.days import ANSWER, ENDED, bad_day, good_day
 
 pytestmark = pytest.mark.anyio
-
-ENDED = events.TaskEnded(
-    at=1.0,
-    job_key="k",
-    kind="image",
-    account="a",
-    ok=False,
-    error="TaskFailed",
-    code="ERROR_CAPTCHA_UNSOLVABLE",
-    charged="no",
-    elapsed=2.0,
-    solving=1.0,
-    looks=1,
-    cost=None,
-    expires_at=None,
-    redelivered=False,
-)
-
-
-@pytest.fixture
-def anyio_backend(virtual_backend):
-    """Both backends, on virtual clocks."""
-    return virtual_backend
 
 
 class Lines(logging.Handler):

@@ -22,12 +22,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend(virtual_backend):
-    """Both backends, on virtual clocks."""
-    return virtual_backend
-
-
-@pytest.fixture
 def exporter():
     return InMemorySpanExporter()
 

@@ -14,33 +14,12 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from solvestream import Client, ImageToText, events
 from solvestream.observe.prometheus import PrometheusEvents
 from tests.faults.canary import shows
-from tests.observe.days import ANSWER, PNG, account, bad_day, good_day
+from tests.observe.days import ANSWER, ENDED, PNG, account, bad_day, good_day
 
 pytestmark = pytest.mark.anyio
 
 MINE = {"account": "captchaai"}
-ENDED = events.TaskEnded(
-    at=1.0,
-    job_key="k",
-    kind="image",
-    account="a",
-    ok=False,
-    error="TaskFailed",
-    code="E",
-    charged="no",
-    elapsed=2.0,
-    solving=1.0,
-    looks=1,
-    cost=None,
-    expires_at=None,
-    redelivered=False,
-)
-
-
-@pytest.fixture
-def anyio_backend(virtual_backend):
-    """Both backends, on virtual clocks."""
-    return virtual_backend
+FAILED = evolve(ENDED, code="E")
 
 
 @pytest.fixture
@@ -176,8 +155,8 @@ async def test_what_raises_in_the_backend_harms_no_task(service, sink, monkeypat
 def test_a_hostile_service_s_codes_are_few_labels(sink, registry, value):
     """Beyond 50 codes of an account all are `other`; another account's are not touched."""
     for number in range(1_000):
-        sink(evolve(ENDED, code=f"ERROR_{number}\n" + "x" * 9_999))
-    sink(evolve(ENDED, account="b", code="ERROR_KNOWN"))
+        sink(evolve(FAILED, code=f"ERROR_{number}\n" + "x" * 9_999))
+    sink(evolve(FAILED, account="b", code="ERROR_KNOWN"))
     assert value("failures_total", account="a", error="TaskFailed", code="other") == 950
     assert value("failures_total", account="b", error="TaskFailed", code="ERROR_KNOWN") == 1
     assert len(generate_latest(registry)) < 100_000
@@ -201,7 +180,7 @@ def test_waiting_tasks_that_never_end_take_bounded_memory(sink):
 
 def test_a_redelivered_end_is_counted_apart(sink, value):
     """An earlier process counted it, and its cost."""
-    sink(evolve(ENDED, ok=True, error=None, code=None, cost=0.5, redelivered=True))
+    sink(evolve(FAILED, ok=True, error=None, code=None, cost=0.5, redelivered=True))
     assert value("tasks_redelivered_total", account="a") == 1
     assert value("tasks_ended_total", account="a", kind="image", error="") is None
     assert value("spent_usd_total", account="a") is None
@@ -210,7 +189,7 @@ def test_a_redelivered_end_is_counted_apart(sink, value):
 def test_money_is_counted(sink, value):
     """What services tell is added up."""
     for _ in range(3):
-        sink(evolve(ENDED, ok=True, error=None, code=None, cost=0.5))
+        sink(evolve(FAILED, ok=True, error=None, code=None, cost=0.5))
     assert value("spent_usd_total", account="a") == 1.5
 
 

@@ -145,6 +145,12 @@ def test_accuracy_is_of_what_was_graded():
     assert tally.accuracy == 0.75
 
 
+@pytest.fixture
+def anyio_backend():
+    """The service is real here, and so is time."""
+    return "asyncio"
+
+
 @pytest.mark.anyio
 async def test_it_adds_up_with_a_real_client():
     """As many as the service's own ledger has, and nothing is left over."""

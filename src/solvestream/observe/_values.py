@@ -161,6 +161,6 @@ class Clients:
     def _statistics(self) -> Iterator[Statistics]:
         for ref in self._refs:
             if (client := ref()) is not None:
-                # trio's clock cannot be read in another thread; no gauge is better than no metrics
+                # a thread of its own may meet what changes; no gauge is better than no metrics
                 with suppress(RuntimeError):
                     yield client.statistics()

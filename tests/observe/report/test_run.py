@@ -22,7 +22,6 @@ from solvestream import (
 )
 from solvestream._journal.store import read_journal, read_samples
 from solvestream._journal.values import Entry
-from solvestream._journal.writer import Writer
 from solvestream.errors import JournalError
 from solvestream.observe.report import read_run, write_report
 from solvestream.observe.report.run import task_of
@@ -33,23 +32,6 @@ pytestmark = pytest.mark.anyio
 PNG = b"\x89PNG\r\n\x1a\n"
 KEY = "made-up-key-never-shown-4711"
 ANSWER = "made-up-answer-never-shown"
-
-
-@pytest.fixture
-def anyio_backend(virtual_backend):
-    """Both backends, on virtual clocks."""
-    return virtual_backend
-
-
-@pytest.fixture
-def inline(monkeypatch):
-    """Write in the loop's own thread: virtual time does not wait for another."""
-
-    def put(self, step, row, done):
-        self.queue.append((step, row, done))
-        self._round()
-
-    monkeypatch.setattr(Writer, "put", put)
 
 
 def client_on(path):

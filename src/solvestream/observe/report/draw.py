@@ -15,8 +15,8 @@ from solvestream.observe.report.series import Bins, Interval
 WIDTH = 900
 LEFT, RIGHT = 56, 12
 """Pixels beside a plot, for labels."""
-HEAD, FOOT = 22, 34
-"""Pixels above and below it."""
+HEAD = 22
+"""Pixels above it."""
 
 
 @frozen
